@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the option --data names, read whole into memory: images with labels, series, or tensors. Host only. */
+#ifndef CATS_IO_DATASET_H
+#define CATS_IO_DATASET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/error.h"
+
+enum cats_dataset_kind {
+	CATS_DATASET_IMAGES,  /* IDX or fashion-mnist: bytes and one label an image */
+	CATS_DATASET_SERIES,  /* CSV: float columns over time */
+	CATS_DATASET_TENSORS, /* safetensors with `inputs` [n, P, d_in] F32 and `labels` [n] I64/I32/U8 or `targets` F32
+			       */
+};
+
+enum cats_split { CATS_SPLIT_ALL, CATS_SPLIT_TRAIN, CATS_SPLIT_VAL, CATS_SPLIT_TEST };
+
+/* Owned memory; free with cats_dataset_free. Which pointers are set depends on kind. */
+struct cats_dataset {
+	enum cats_dataset_kind kind;
+	size_t samples;                     /* images, rows of the series, or tensors' first dimension */
+	uint32_t height, width;             /* images */
+	uint8_t *pixels;                    /* images: [samples, height, width] */
+	uint32_t *labels;                   /* images, tensors with labels: [samples] */
+	uint32_t classes;                   /* largest label + 1 */
+	uint32_t patches, inputs_per_patch; /* tensors: P, d_in */
+	float *inputs;                      /* tensors: [samples, P, d_in] */
+	uint32_t targets_per_sample;        /* tensors with targets */
+	float *targets;                     /* tensors: [samples, targets_per_sample] */
+	uint32_t columns;                   /* series */
+	char **column_names;                /* series: [columns] */
+	float *values;                      /* series: [samples, columns] */
+	uint32_t crc32;                     /* of everything above: two datasets with equal content have equal crc32 */
+};
+
+struct cats_dataset_options {
+	uint64_t seed;    /* of the validation cut; 0 is a seed like any other */
+	double val_share; /* share of the training samples cut off for validation; 0 means 1/12 (5,000 of 60,000) */
+	enum cats_split fallback; /* the split when `spec` names none */
+};
+
+/* spec: fashion-mnist | idx:IMAGES,LABELS | csv:FILE[,column=NAME]... | tensors:FILE, each with an optional :train,
+ * :val or :test at the end. fashion-mnist: train and val are cut from the 60,000 training images (a seeded
+ * permutation), test is the 10,000 test images. idx and tensors: one file, :train and :val cut from it by the seed,
+ * :test (or no split and fallback ALL or TEST) is the whole file as it is. csv: 60/20/20 in time order. Errors name
+ * file, field, rule and what to do. */
+CATS_MUST_CHECK enum cats_status cats_dataset_open(struct cats_dataset *out, const char *spec,
+						   const struct cats_dataset_options *options,
+						   struct cats_error *error);
+
+void cats_dataset_free(struct cats_dataset *dataset);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole files in, whole files out: a file is either its old bytes or its new bytes, never half of either. Host only. */
+#ifndef CATS_IO_FILE_H
+#define CATS_IO_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io/error.h"
+
+/* Reads a regular file of at most `limit` bytes; *bytes is malloc'ed (free it), followed by one zero byte that is
+ * not counted in *size. Errors: cannot open, is a directory, larger than limit, read error. */
+CATS_MUST_CHECK enum cats_status cats_file_read(uint8_t **bytes, size_t *size, const char *path, size_t limit,
+						struct cats_error *error);
+
+/* Writes to `path`.tmp-PID in the same directory, fsyncs, renames over `path`. On any error (disk full, …) the
+ * temporary is removed and what was at `path` is untouched. */
+CATS_MUST_CHECK enum cats_status cats_file_write(const char *path, const void *bytes, size_t size,
+						 struct cats_error *error);
+
+/* Creates the directory (and its parents) unless it is there already. */
+CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);
+
+/* CRC-32 (IEEE 802.3, reflected, as in gzip) of bytes, continuing from `crc` (0 at first). */
+uint32_t cats_crc32(uint32_t crc, const void *bytes, size_t size);
+
+#endif
