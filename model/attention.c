@@ -24,8 +24,10 @@ static inline void dot_columns(cats_real *restrict s, const cats_real *a, size_t
 	cats_real sum[LANES] = {0};
 
 	for (uint32_t c = 0; c < d; c++)
+#pragma omp simd
 		for (uint32_t i = 0; i < n; i++)
 			sum[i] += a[c * a_stride + i] * b[c * b_stride + i];
+#pragma omp simd
 	for (uint32_t i = 0; i < n; i++)
 		s[i] = sum[i] * scale;
 }
@@ -42,17 +44,21 @@ static inline void softmax(cats_real *p, size_t stride, uint32_t keys, uint32_t 
 {
 	cats_real top[LANES], sum[LANES] = {0};
 
+#pragma omp simd
 	for (uint32_t i = 0; i < n; i++)
 		top[i] = p[i];
 	for (uint32_t u = 1; u < keys; u++)
+#pragma omp simd
 		for (uint32_t i = 0; i < n; i++)
 			top[i] = top[i] > p[u * stride + i] ? top[i] : p[u * stride + i];
 	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
 		for (uint32_t i = 0; i < n; i++) {
 			p[u * stride + i] = real_exp(p[u * stride + i] - top[i]);
 			sum[i] += p[u * stride + i];
 		}
 	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
 		for (uint32_t i = 0; i < n; i++)
 			p[u * stride + i] /= sum[i];
 }
@@ -90,6 +96,7 @@ void cats_attention_forward(struct cats_panel o, cats_real *p, struct cats_panel
 /* y[i] += a[i] · b[i] */
 static inline void add_product(cats_real *restrict y, const cats_real *a, const cats_real *b, uint32_t n)
 {
+#pragma omp simd
 	for (uint32_t i = 0; i < n; i++)
 		y[i] += a[i] * b[i];
 }
@@ -107,6 +114,7 @@ static inline void scores_backward(cats_real *ds, const cats_real *row, struct c
 		add_product(sum, ds + u * B, row + u * B, n);
 	}
 	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
 		for (uint32_t i = 0; i < n; i++)
 			ds[u * B + i] = row[u * B + i] * (ds[u * B + i] - sum[i]) * scale;
 }
@@ -116,23 +124,26 @@ static inline void backward_samples(struct cats_panel dq, struct cats_panel dk, 
 				    struct cats_panel v, const struct cats_head *h, cats_real *ds, uint32_t b,
 				    uint32_t n)
 {
-	const size_t B = h->B;
+	const size_t B = h->B, row = (size_t)h->T * B;
 
 	for (uint32_t t = 0; t < h->queries; t++) {
 		const uint32_t keys = h->causal ? t + 1 : h->T;
-		const cats_real *row = p + (size_t)t * h->T * B + b;
 
-		scores_backward(ds + b, row, d_o, v, h, t, keys, b, n);
+		scores_backward(ds + t * row + b, p + t * row + b, d_o, v, h, t, keys, b, n);
+		for (uint32_t c = 0; c < h->d; c++)
+			weighted_sum(dq.data + c * dq.stride + t * B + b, ds + t * row + b, B,
+				     k.data + c * k.stride + b, B, keys, n, 1);
+	}
+	for (uint32_t u = 0; u < h->T; u++) {
+		const uint32_t first = h->causal ? u : 0; /* the first query that sees this key */
+		const uint32_t queries = h->queries > first ? h->queries - first : 0;
+		const size_t at = first * row + u * B + b;
+
 		for (uint32_t c = 0; c < h->d; c++) {
-			const cats_real *out = d_o.data + c * d_o.stride + t * B + b;
-			const cats_real *query = q.data + c * q.stride + t * B + b;
-
-			weighted_sum(dq.data + c * dq.stride + t * B + b, ds + b, B, k.data + c * k.stride + b, B, keys,
-				     n, 1);
-			for (uint32_t u = 0; u < keys; u++) {
-				add_product(dk.data + c * dk.stride + u * B + b, ds + u * B + b, query, n);
-				add_product(dv.data + c * dv.stride + u * B + b, row + u * B, out, n);
-			}
+			weighted_sum(dk.data + c * dk.stride + u * B + b, ds + at, row,
+				     q.data + c * q.stride + first * B + b, B, queries, n, 1);
+			weighted_sum(dv.data + c * dv.stride + u * B + b, p + at, row,
+				     d_o.data + c * d_o.stride + first * B + b, B, queries, n, 1);
 		}
 	}
 }
@@ -141,9 +152,6 @@ void cats_attention_backward(struct cats_panel dq, struct cats_panel dk, struct 
 			     const cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
 			     const struct cats_head *h, cats_real *ds)
 {
-	for (uint32_t c = 0; c < h->d; c++)
-		for (size_t i = 0; i < (size_t)h->T * h->B; i++)
-			dk.data[c * dk.stride + i] = dv.data[c * dv.stride + i] = 0;
 	for (uint32_t b = 0; b < h->B; b += LANES)
 		if (h->B - b >= LANES)
 			backward_samples(dq, dk, dv, d_o, p, q, k, v, h, ds, b, LANES);

@@ -69,7 +69,7 @@ struct cats_head {
 void cats_attention_forward(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
 			    struct cats_panel v, const struct cats_head *head);
 
-/* dq, dk, dv are written (not added to); ds[T, B] is scratch. */
+/* dq, dk, dv are written (not added to); ds[queries, T, B] is scratch. */
 void cats_attention_backward(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o,
 			     const cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
 			     const struct cats_head *head, cats_real *ds);

@@ -44,7 +44,7 @@ struct cats_pass {
 	cats_real *dy;     /* [max_view, T, B] of y, */
 	cats_real *dwide;  /* [max(F, M), T, B] of o or h, */
 	cats_real *dqkv;   /* [3 F, T, B] of qkv, */
-	cats_real *ds;     /* [T, B] of one query's scores */
+	cats_real *ds;     /* [T, T, B] of one head's scores */
 };
 
 /* One call's constants. */
@@ -121,7 +121,7 @@ static void take_all(struct cats_pass *p)
 	p->dy = take(p, p->views->max_view * width);
 	p->dwide = take(p, wide * width);
 	p->dqkv = take(p, 3 * F * width);
-	p->ds = take(p, width);
+	p->ds = take(p, cats_config_tokens(c) * width);
 }
 
 static bool norm_tape_create(struct norm_tape *tape, uint32_t D)
