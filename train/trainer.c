@@ -17,6 +17,9 @@
 #define DIVERGED_FACTOR 3.0
 #define DIVERGED_STEPS 100U
 
+/* Longest name of the folder to make; the names in it must fit a path. */
+#define OUT_LIMIT 3900U
+
 /* What the seed is divided into. */
 enum purpose { FOR_ORDER, FOR_BATCHES, FOR_SELECTION };
 
@@ -55,7 +58,9 @@ static enum cats_status check(const struct cats_train_options *o, struct cats_er
 {
 	const char *wrong = NULL;
 
-	if (o->data == NULL || o->out == NULL || (o->config == NULL) == (o->init == NULL))
+	if (o->out != NULL && strlen(o->out) > OUT_LIMIT)
+		wrong = "out: the name is too long";
+	else if (o->data == NULL || o->out == NULL || (o->config == NULL) == (o->init == NULL))
 		wrong = "needs data, out and either config or init";
 	else if (o->epochs < 1 || o->epochs > 100000)
 		wrong = "epochs: 1 … 100000";
@@ -88,15 +93,12 @@ static struct cats_feed train_feed(const struct cats_session *s)
 static enum cats_status make_engine(struct cats_session *s, struct cats_error *error)
 {
 	const struct cats_engine_options options = {
-		.batch = s->options->batch,
+		.batch = s->options->batch > CATS_EVALUATION_BATCH ? s->options->batch : CATS_EVALUATION_BATCH,
 		.threads = s->options->threads,
 		.gradients = true,
 		.loss = s->options->messages,
-		.feed = train_feed(s),
 	};
 
-	cats_engine_free(s->engine);
-	s->engine = NULL;
 	return cats_engine_create(&s->engine, &s->model, &options, error);
 }
 
@@ -215,7 +217,9 @@ static enum cats_status train_batch(struct cats_session *s, struct cats_error *e
 	const int threads = (int)cats_engine_threads(s->engine);
 	const size_t first = (size_t)s->state.batch * o->batch;
 	const size_t left = s->train.samples - first;
+	const struct cats_feed feed = train_feed(s);
 	const struct cats_engine_job job = {
+		.feed = &feed,
 		.samples = s->order + first,
 		.count = left < o->batch ? left : o->batch,
 		.key = cats_random_key(cats_random_key(o->seed, FOR_BATCHES), s->state.epoch),
@@ -277,14 +281,12 @@ static void report(struct cats_session *s, struct clocks *clocks, const struct c
 	s->options->report(s->options->context, &progress);
 }
 
-static enum cats_status evaluate(struct cats_evaluation *out, struct cats_session *s, float *weights,
+static enum cats_status evaluate(struct cats_evaluation *out, struct cats_session *s, const float *weights,
 				 const struct cats_dataset *data, struct cats_error *error)
 {
-	const struct cats_evaluation_options options = {.threads = s->options->threads, .stop = s->options->stop};
-	struct cats_model model = s->model; /* shares everything but the weights */
+	const struct cats_evaluation_options options = {.stop = s->options->stop};
 
-	model.weights = weights;
-	return cats_evaluate(out, &model, data, s->data_name, &options, error);
+	return cats_evaluate_on(out, s->engine, &s->model, weights, data, &options, error);
 }
 
 static bool improves(const struct cats_train_state *state, const struct cats_evaluation *validation)
@@ -348,9 +350,12 @@ static enum cats_status train_epoch(struct cats_session *s, struct clocks *clock
 	const double interval = s->options->checkpoint_seconds > 0 ? s->options->checkpoint_seconds : 60;
 	enum cats_status status = CATS_OK;
 
-	if (s->state.batch == 0 && s->options->keep > 0 && s->state.epoch <= s->options->keep_epochs)
+	if (s->state.batch == 0 && s->options->keep > 0 && s->state.epoch <= s->options->keep_epochs) {
 		status = select_columns(s, error);
-	if (status == CATS_OK)
+		cats_engine_free(s->engine);
+		s->engine = NULL;
+	}
+	if (status == CATS_OK && s->engine == NULL)
 		status = make_engine(s, error);
 	if (status == CATS_OK && s->state.step == 0)
 		status = save_checkpoint(s, clocks, error);
@@ -366,8 +371,6 @@ static enum cats_status train_epoch(struct cats_session *s, struct clocks *clock
 		if (now_seconds() - clocks->checkpoint > interval)
 			status = save_checkpoint(s, clocks, error);
 	}
-	cats_engine_free(s->engine);
-	s->engine = NULL;
 	return status;
 }
 
@@ -389,9 +392,11 @@ static enum cats_status finish(struct cats_train_result *result, struct cats_ses
 	struct cats_evaluation validation;
 	struct cats_evaluation test = {0};
 	struct cats_model model = s->model;
-	enum cats_status status = evaluate(&validation, s, s->best, &s->val, error);
+	enum cats_status status = s->engine == NULL ? make_engine(s, error) : CATS_OK;
 
 	model.weights = s->best;
+	if (status == CATS_OK)
+		status = evaluate(&validation, s, s->best, &s->val, error);
 	if (status == CATS_OK && s->has_test)
 		status = evaluate(&test, s, s->best, &s->test, error);
 	if (status < 0)
