@@ -129,6 +129,10 @@ void cats_average(float *average, const float *weights, size_t count, double dec
 
 	(void)threads; /* unused without OpenMP */
 #pragma omp parallel for num_threads(threads) schedule(static)
-	for (size_t i = 0; i < count; i++)
-		average[i] += share * (weights[i] - average[i]);
+	for (size_t first = 0; first < count; first += BLOCK) {
+		const size_t last = count - first < BLOCK ? count : first + BLOCK;
+
+		for (size_t i = first; i < last; i++)
+			average[i] += share * (weights[i] - average[i]);
+	}
 }

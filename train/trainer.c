@@ -54,6 +54,11 @@ static bool share(double value)
 	return value >= 0 && value < 1;
 }
 
+static bool probability(double value)
+{
+	return value >= 0 && value <= 1;
+}
+
 static enum cats_status check(const struct cats_train_options *o, struct cats_error *error)
 {
 	const char *wrong = NULL;
@@ -78,6 +83,9 @@ static enum cats_status check(const struct cats_train_options *o, struct cats_er
 		wrong = "clip: above 0, or 0 for none";
 	else if (!share(o->dropout) || !share(o->label_smoothing) || !share(o->average))
 		wrong = "dropout, label smoothing, decay of the average: at least 0 and below 1";
+	else if (!probability(o->messages.link) || !probability(o->messages.receiver) ||
+		 !probability(o->messages.sender) || !probability(o->augment.erase))
+		wrong = "message dropout, erasing: probabilities, 0 … 1";
 	else if (o->keep != 0 && !(o->keep > 0 && o->keep <= 1))
 		wrong = "keep: outside (0, 1]";
 	else if (o->keep_epochs >= o->epochs)
@@ -176,12 +184,23 @@ static enum cats_status save_checkpoint(struct cats_session *s, struct clocks *c
 	return cats_checkpoint_save(s, error);
 }
 
-/* Guessing costs log(n_out): a loss below that needs no alarm, however good the first batch was. */
+/* Guessing costs log(n_out), or the targets' mean square: a loss below that needs no alarm, however good the first
+ * batch was. */
+static double guessing_loss(const struct cats_session *s)
+{
+	const size_t targets = s->train.samples * s->train.targets_per_sample;
+	double squares = 0;
+
+	if (s->train.labels != NULL)
+		return log((double)s->model.config.n_out);
+	for (size_t i = 0; i < targets; i++)
+		squares += (double)s->train.targets[i] * (double)s->train.targets[i];
+	return squares / (double)targets;
+}
+
 static double alarm_loss(const struct cats_session *s)
 {
-	const double guess = s->train.labels != NULL ? log((double)s->model.config.n_out) : 0;
-
-	return DIVERGED_FACTOR * (s->state.initial_loss > guess ? s->state.initial_loss : guess);
+	return DIVERGED_FACTOR * (s->state.initial_loss > s->guess ? s->state.initial_loss : s->guess);
 }
 
 static enum cats_status watch(struct cats_session *s, double loss, double norm, struct cats_error *error)
@@ -306,13 +325,21 @@ static enum cats_status finish_epoch(struct cats_session *s, struct clocks *cloc
 	struct cats_train_state *state = &s->state;
 	const struct cats_schedule schedule = schedule_of(s);
 	float *weights = s->average != NULL ? s->average : s->model.weights;
+	const double mean = state->epoch_loss / (double)state->epoch_samples;
 	struct cats_evaluation validation;
 	char text[256];
-	enum cats_status status = evaluate(&validation, s, weights, &s->val, error);
+	enum cats_status status;
+
+	/* DIVERGED_STEPS may be more than a short training has. */
+	if (state->bad_steps > 0 && mean > alarm_loss(s))
+		return diverged(s, "mean loss", mean, error);
+	status = evaluate(&validation, s, weights, &s->val, error);
 
 	if (status < 0)
 		return status;
 	/* Before the keep lists have their final size, no model is a candidate. */
+	if (!isfinite(validation.loss))
+		return diverged(s, "loss on validation samples", validation.loss, error);
 	const bool candidate = s->options->keep == 0 || state->epoch >= s->options->keep_epochs;
 	const bool best = candidate && (s->options->keep_last || improves(state, &validation));
 
@@ -323,7 +350,7 @@ static enum cats_status finish_epoch(struct cats_session *s, struct clocks *cloc
 		state->best_value = validation.value;
 		state->best_loss = validation.loss;
 	}
-	state->last_loss = state->epoch_loss / (double)state->epoch_samples;
+	state->last_loss = mean;
 	report(s, clocks, &validation, best);
 	snprintf(text, sizeof(text), "%llu,%llu,%.8g,%.8g,%.8g,%.8g,%.1f\n", (unsigned long long)state->epoch + 1,
 		 (unsigned long long)state->step, cats_schedule_rate(&schedule, state->step), state->last_loss,
@@ -376,15 +403,15 @@ static enum cats_status train_epoch(struct cats_session *s, struct clocks *clock
 
 static enum cats_status interrupted(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
 {
+	const bool saves = s->state.bad_steps == 0;
 	const enum cats_status status = save_checkpoint(s, clocks, error);
 
 	if (status < 0)
 		return status;
-	return cats_fail(
-		error, CATS_ERR_INTERRUPTED,
-		"%s: interrupted in epoch %llu after batch %llu: what was done is saved; the same command with "
-		"--resume continues",
-		s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.batch);
+	return cats_fail(error, CATS_ERR_INTERRUPTED,
+			 "%s: interrupted in epoch %llu after batch %llu: %s; the same command with --resume continues",
+			 s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.batch,
+			 saves ? "what was done is saved" : "the loss was far up, so an earlier checkpoint is kept");
 }
 
 static enum cats_status finish(struct cats_train_result *result, struct cats_session *s, struct cats_error *error)
@@ -425,6 +452,7 @@ static enum cats_status run(struct cats_train_result *result, struct cats_sessio
 	enum cats_status status = CATS_OK;
 
 	clocks.last = clocks.checkpoint = clocks.begun;
+	s->guess = guessing_loss(s);
 	while (status == CATS_OK && s->state.epoch < s->options->epochs) {
 		status = train_epoch(s, &clocks, error);
 		if (status == CATS_OK && !stopped(s))
