@@ -18,6 +18,16 @@ CATS_MUST_CHECK enum cats_status cats_file_read(uint8_t **bytes, size_t *size, c
 CATS_MUST_CHECK enum cats_status cats_file_write(const char *path, const void *bytes, size_t size,
 						 struct cats_error *error);
 
+/* One stretch of the bytes of a file. */
+struct cats_file_part {
+	const void *bytes;
+	size_t size;
+};
+
+/* The same, for a file whose bytes are `parts` one after the other. */
+CATS_MUST_CHECK enum cats_status cats_file_write_parts(const char *path, const struct cats_file_part *parts,
+						       size_t part_count, struct cats_error *error);
+
 /* Creates the directory (and its parents) unless it is there already. */
 CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);
 

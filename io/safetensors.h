@@ -12,6 +12,11 @@
 #define CATS_TENSOR_MAX_DIMS 8
 #define CATS_TENSOR_NAME_MAX 127 /* bytes without the final zero */
 
+/* Larger files are refused: far above what a device's model or a data set in memory needs, far below what a size or a
+ * double could not hold. */
+#define CATS_SAFETENSORS_MAX_BYTES ((size_t)4 << 30)
+#define CATS_SAFETENSORS_MAX_HEADER_BYTES ((size_t)4 << 20) /* some 40,000 tensors */
+
 enum cats_dtype { CATS_U8, CATS_I8, CATS_I32, CATS_I64, CATS_F32, CATS_F64 };
 
 size_t cats_dtype_bytes(enum cats_dtype dtype);

@@ -44,16 +44,35 @@ struct cats_config {
 /* Gather sites of the float model, in the order of an inference: layer * 4 + kind, and at last head_in. */
 enum cats_site_kind { CATS_ATTN_IN, CATS_ATTN_OUT, CATS_FFN_IN, CATS_FFN_OUT, CATS_HEAD_IN };
 
+/* Ranges of the integers above (each at least 1): far more than devices of this kind can hold, and small enough that no
+ * product of two of them leaves 64 bits. config.json is at most CATS_CONFIG_MAX_BYTES long, a model has at most
+ * CATS_MODEL_MAX_WEIGHTS weights (1 GiB as float32). */
+#define CATS_MAX_DEVICES 64
+#define CATS_MAX_D_MODEL 8192
+#define CATS_MAX_D_FF 32768
+#define CATS_MAX_LAYERS 256
+#define CATS_MAX_PATCHES 4096
+#define CATS_MAX_D_IN 65536
+#define CATS_MAX_N_OUT 65536
+#define CATS_MAX_IMAGE_SIDE 4096
+#define CATS_MIN_NORM_EPS 1e-12 /* in float32 it must be above 0, with room for its square root's inverse */
+#define CATS_CONFIG_MAX_BYTES ((size_t)1 << 20)
+#define CATS_MODEL_MAX_WEIGHTS ((uint64_t)1 << 28)
+
 /* Checks every rule (ranges, F a multiple of H, cls pooling needs a class token, image geometry gives n_patches and
  * d_in, …); the error names the field and the rule. `name` is the file or other origin. */
 CATS_MUST_CHECK enum cats_status cats_config_check(const struct cats_config *config, const char *name,
 						   struct cats_error *error);
 
-/* config.json, in memory and back. Unknown keys are refused, missing ones named. `cats_config_format` returns malloc'ed
+/* config.json, in memory and back (docs/SPEC.md). Unknown keys are refused, missing ones named; the result has passed
+ * cats_config_check. `cats_config_format` returns malloc'ed
  * text (NULL: out of memory) with a fixed key order. */
 CATS_MUST_CHECK enum cats_status cats_config_parse(struct cats_config *out, const char *text, size_t size,
 						   const char *name, struct cats_error *error);
 char *cats_config_format(const struct cats_config *config);
+
+/* Weights of a model in all; exact for a config that passed cats_config_check. */
+uint64_t cats_config_weights(const struct cats_config *config);
 
 static inline uint32_t cats_config_tokens(const struct cats_config *c)
 {

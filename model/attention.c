@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Softmax attention of one head over B samples at once, vectorised across samples; and activations. Compiled with
+ * -ffast-math so that exp and erf come from the C library's vector versions: nothing here may rely on infinities or
+ * NaN, and the causal mask is a loop bound. See kernels.h. */
+#include "model/kernels.h"
+
+#include <math.h>
+
+#ifdef CATS_REAL_IS_DOUBLE
+#define real_exp exp
+#define real_erf erf
+#else
+#define real_exp expf
+#define real_erf erff
+#endif
+
+/* Samples are taken this many at a time, so that sums over one dimension stay in registers. */
+#define LANES 16U
+
+/* s[i] = Σ_c a[c, i] · b[c, i] · scale */
+static inline void dot_columns(cats_real *restrict s, const cats_real *a, size_t a_stride, const cats_real *b,
+			       size_t b_stride, uint32_t d, uint32_t n, cats_real scale)
+{
+	cats_real sum[LANES] = {0};
+
+	for (uint32_t c = 0; c < d; c++)
+#pragma omp simd
+		for (uint32_t i = 0; i < n; i++)
+			sum[i] += a[c * a_stride + i] * b[c * b_stride + i];
+#pragma omp simd
+	for (uint32_t i = 0; i < n; i++)
+		s[i] = sum[i] * scale;
+}
+
+/* o[i] = Σ_u p[u, i] · v[u, i] · scale, consecutive u at the given strides */
+static inline void weighted_sum(cats_real *restrict o, const cats_real *p, size_t p_stride, const cats_real *v,
+				size_t v_stride, uint32_t keys, uint32_t n, cats_real scale)
+{
+	dot_columns(o, p, p_stride, v, v_stride, keys, n, scale);
+}
+
+/* p[keys, B] from scores to probabilities, in place, for samples b … b + n - 1. */
+static inline void softmax(cats_real *p, size_t stride, uint32_t keys, uint32_t n)
+{
+	cats_real top[LANES], sum[LANES] = {0};
+
+#pragma omp simd
+	for (uint32_t i = 0; i < n; i++)
+		top[i] = p[i];
+	for (uint32_t u = 1; u < keys; u++)
+#pragma omp simd
+		for (uint32_t i = 0; i < n; i++)
+			top[i] = top[i] > p[u * stride + i] ? top[i] : p[u * stride + i];
+	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
+		for (uint32_t i = 0; i < n; i++) {
+			p[u * stride + i] = real_exp(p[u * stride + i] - top[i]);
+			sum[i] += p[u * stride + i];
+		}
+	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
+		for (uint32_t i = 0; i < n; i++)
+			p[u * stride + i] /= sum[i];
+}
+
+static inline void forward_samples(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
+				   struct cats_panel v, const struct cats_head *h, uint32_t b, uint32_t n)
+{
+	const size_t B = h->B;
+	const cats_real scale = 1 / (cats_real)sqrt((double)h->d);
+
+	for (uint32_t t = 0; t < h->queries; t++) {
+		const uint32_t keys = h->causal ? t + 1 : h->T;
+		cats_real *row = p + (size_t)t * h->T * B + b;
+
+		for (uint32_t u = 0; u < keys; u++)
+			dot_columns(row + u * B, q.data + t * B + b, q.stride, k.data + u * B + b, k.stride, h->d, n,
+				    scale);
+		softmax(row, B, keys, n);
+		for (uint32_t c = 0; c < h->d; c++)
+			weighted_sum(o.data + c * o.stride + t * B + b, row, B, v.data + c * v.stride + b, B, keys, n,
+				     1);
+	}
+}
+
+void cats_attention_forward(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
+			    struct cats_panel v, const struct cats_head *h)
+{
+	for (uint32_t b = 0; b < h->B; b += LANES)
+		if (h->B - b >= LANES)
+			forward_samples(o, p, q, k, v, h, b, LANES);
+		else
+			forward_samples(o, p, q, k, v, h, b, h->B - b);
+}
+
+/* y[i] += a[i] · b[i] */
+static inline void add_product(cats_real *restrict y, const cats_real *a, const cats_real *b, uint32_t n)
+{
+#pragma omp simd
+	for (uint32_t i = 0; i < n; i++)
+		y[i] += a[i] * b[i];
+}
+
+/* Scores' gradient of query t: ds = p ∘ (dp - Σ dp ∘ p) / sqrt(d), dp = v · d_o. */
+static inline void scores_backward(cats_real *ds, const cats_real *row, struct cats_panel d_o, struct cats_panel v,
+				   const struct cats_head *h, uint32_t t, uint32_t keys, uint32_t b, uint32_t n)
+{
+	const size_t B = h->B;
+	const cats_real scale = 1 / (cats_real)sqrt((double)h->d);
+	cats_real sum[LANES] = {0};
+
+	for (uint32_t u = 0; u < keys; u++) {
+		dot_columns(ds + u * B, d_o.data + t * B + b, d_o.stride, v.data + u * B + b, v.stride, h->d, n, 1);
+		add_product(sum, ds + u * B, row + u * B, n);
+	}
+	for (uint32_t u = 0; u < keys; u++)
+#pragma omp simd
+		for (uint32_t i = 0; i < n; i++)
+			ds[u * B + i] = row[u * B + i] * (ds[u * B + i] - sum[i]) * scale;
+}
+
+static inline void backward_samples(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv,
+				    struct cats_panel d_o, const cats_real *p, struct cats_panel q, struct cats_panel k,
+				    struct cats_panel v, const struct cats_head *h, cats_real *ds, uint32_t b,
+				    uint32_t n)
+{
+	const size_t B = h->B, row = (size_t)h->T * B;
+
+	for (uint32_t t = 0; t < h->queries; t++) {
+		const uint32_t keys = h->causal ? t + 1 : h->T;
+
+		scores_backward(ds + t * row + b, p + t * row + b, d_o, v, h, t, keys, b, n);
+		for (uint32_t c = 0; c < h->d; c++)
+			weighted_sum(dq.data + c * dq.stride + t * B + b, ds + t * row + b, B,
+				     k.data + c * k.stride + b, B, keys, n, 1);
+	}
+	for (uint32_t u = 0; u < h->T; u++) {
+		const uint32_t first = h->causal ? u : 0; /* the first query that sees this key */
+		const uint32_t queries = h->queries > first ? h->queries - first : 0;
+		const size_t at = first * row + u * B + b;
+
+		for (uint32_t c = 0; c < h->d; c++) {
+			weighted_sum(dk.data + c * dk.stride + u * B + b, ds + at, row,
+				     q.data + c * q.stride + first * B + b, B, queries, n, 1);
+			weighted_sum(dv.data + c * dv.stride + u * B + b, p + at, row,
+				     d_o.data + c * d_o.stride + first * B + b, B, queries, n, 1);
+		}
+	}
+}
+
+void cats_attention_backward(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o,
+			     const cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
+			     const struct cats_head *h, cats_real *ds)
+{
+	for (uint32_t b = 0; b < h->B; b += LANES)
+		if (h->B - b >= LANES)
+			backward_samples(dq, dk, dv, d_o, p, q, k, v, h, ds, b, LANES);
+		else
+			backward_samples(dq, dk, dv, d_o, p, q, k, v, h, ds, b, h->B - b);
+}
+
+#define SQRT_HALF 0.70710678118654752440    /* 1/√2 */
+#define INV_SQRT_2PI 0.39894228040143267794 /* 1/√(2π) */
+
+void cats_activation_forward(cats_real *h, const cats_real *z, enum cats_activation activation, size_t count)
+{
+	const cats_real half = (cats_real)0.5, root = (cats_real)SQRT_HALF;
+
+	if (activation == CATS_RELU)
+		for (size_t i = 0; i < count; i++)
+			h[i] = z[i] > 0 ? z[i] : 0;
+	else
+		for (size_t i = 0; i < count; i++)
+			h[i] = half * z[i] * (1 + real_erf(z[i] * root));
+}
+
+void cats_activation_backward(cats_real *dh, const cats_real *z, enum cats_activation activation, size_t count)
+{
+	const cats_real half = (cats_real)0.5, root = (cats_real)SQRT_HALF, density = (cats_real)INV_SQRT_2PI;
+
+	if (activation == CATS_RELU)
+		for (size_t i = 0; i < count; i++)
+			dh[i] = z[i] > 0 ? dh[i] : 0;
+	else
+		for (size_t i = 0; i < count; i++)
+			dh[i] *= half * (1 + real_erf(z[i] * root)) + z[i] * density * real_exp(-half * z[i] * z[i]);
+}

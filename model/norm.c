@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Partial gathers and partial normalisation (semantics, "SomeGather", "Partial normalisation"). Work goes in blocks of
+ * BLOCK samples·tokens, so that a block of all columns stays in the first-level cache. See kernels.h. */
+#include "model/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BLOCK 64U /* 128 columns x 64 floats = 32 KiB */
+
+/* What a receiver got of a sender, from sample·token i0 on; NULL when everything. */
+static const uint8_t *mask_of(const struct cats_reception *at, const struct cats_segment *s, size_t i0)
+{
+	if (!at->received || s->sender == at->device)
+		return NULL;
+	return at->received + ((size_t)s->sender * at->devices + at->device) * at->full_width + i0;
+}
+
+static size_t block_width(size_t i0, size_t width)
+{
+	return width - i0 < BLOCK ? width - i0 : BLOCK;
+}
+
+/* count[i] = available columns, as a real number. */
+static void count_available(cats_real *count, const struct cats_reception *at, size_t i0, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		count[i] = 0;
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, i0);
+		const cats_real columns = (cats_real)s->count;
+
+		for (size_t i = 0; i < n; i++)
+			count[i] += mask ? columns * (cats_real)mask[i] : columns;
+	}
+}
+
+/* dst = x, or x where received and 0 elsewhere. */
+static void copy_received(cats_real *dst, const cats_real *src, const uint8_t *mask, size_t n)
+{
+	if (!mask) {
+		memcpy(dst, src, n * sizeof *dst);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		dst[i] = src[i] * (cats_real)mask[i];
+}
+
+/* The rows of a block of columns, gathered into out[view.count, stride] from i0 on. */
+static void gather_block(cats_real *out, size_t stride, const struct cats_reception *at, struct cats_panel x, size_t i0,
+			 size_t n)
+{
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, i0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++)
+			copy_received(out + k * stride + i0, x.data + at->view->columns[k] * x.stride + i0, mask, n);
+	}
+}
+
+/* xhat holds gathered x and becomes normalised x, in place; absent columns are and stay 0. */
+static void normalise_block(cats_real *xhat, cats_real *rstd, const struct cats_reception *at, enum cats_norm norm,
+			    cats_real eps, size_t width, size_t i0, size_t n)
+{
+	const uint32_t columns = at->view->count;
+	cats_real count[BLOCK], mean[BLOCK] = {0}, square[BLOCK] = {0};
+
+	count_available(count, at, i0, n);
+	for (size_t i = 0; i < n; i++)
+		count[i] = count[i] > 0 ? 1 / count[i] : 0;
+	if (norm == CATS_NORM_LAYER) {
+		for (uint32_t k = 0; k < columns; k++)
+			for (size_t i = 0; i < n; i++)
+				mean[i] += xhat[k * width + i0 + i];
+		for (size_t i = 0; i < n; i++)
+			mean[i] *= count[i];
+		for (uint32_t g = 0; g < at->view->segment_count; g++) {
+			const struct cats_segment *s = &at->view->segments[g];
+			const uint8_t *mask = mask_of(at, s, i0);
+
+			for (uint32_t k = s->first; k < s->first + s->count; k++)
+				for (size_t i = 0; i < n; i++)
+					xhat[k * width + i0 + i] -= mask ? mean[i] * (cats_real)mask[i] : mean[i];
+		}
+	}
+	for (uint32_t k = 0; k < columns; k++)
+		for (size_t i = 0; i < n; i++)
+			square[i] += xhat[k * width + i0 + i] * xhat[k * width + i0 + i];
+	for (size_t i = 0; i < n; i++)
+		rstd[i0 + i] = count[i] > 0 ? 1 / (cats_real)sqrt(square[i] * count[i] + eps) : 0;
+	for (uint32_t k = 0; k < columns; k++)
+		for (size_t i = 0; i < n; i++)
+			xhat[k * width + i0 + i] *= rstd[i0 + i];
+}
+
+/* y = xhat · gain + bias where received. */
+static void affine_block(cats_real *y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
+			 const cats_real *bias, enum cats_norm norm, size_t width, size_t i0, size_t n)
+{
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, i0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++) {
+			const cats_real a = gain[k];
+			const cats_real b = norm == CATS_NORM_LAYER ? bias[k] : 0;
+			const cats_real *from = xhat + k * width + i0;
+			cats_real *to = y + k * width + i0;
+
+			if (mask)
+				for (size_t i = 0; i < n; i++)
+					to[i] = from[i] * a + b * (cats_real)mask[i];
+			else
+				for (size_t i = 0; i < n; i++)
+					to[i] = from[i] * a + b;
+		}
+	}
+}
+
+void cats_norm_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at,
+		       struct cats_panel x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
+		       cats_real eps, size_t width)
+{
+	for (size_t i0 = 0; i0 < width; i0 += BLOCK) {
+		const size_t n = block_width(i0, width);
+
+		gather_block(xhat, width, at, x, i0, n);
+		normalise_block(xhat, rstd, at, norm, eps, width, i0, n);
+		affine_block(y, xhat, at, gain, bias, norm, width, i0, n);
+	}
+}
+
+void cats_norm_replay(cats_real *y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
+		      const cats_real *bias, enum cats_norm norm, size_t width)
+{
+	for (size_t i0 = 0; i0 < width; i0 += BLOCK)
+		affine_block(y, xhat, at, gain, bias, norm, width, i0, block_width(i0, width));
+}
+
+/* d_gain, d_bias += over one block; dy becomes the gradient of xhat, 0 where absent. */
+static void affine_backward_block(cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
+				  const struct cats_reception *at, const cats_real *gain, enum cats_norm norm,
+				  size_t width, size_t i0, size_t n)
+{
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, i0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++) {
+			cats_real *row = dy + k * width + i0;
+			const cats_real *hat = xhat + k * width + i0;
+			cats_real sum_gain = 0, sum_bias = 0;
+
+			if (mask)
+				for (size_t i = 0; i < n; i++)
+					row[i] *= (cats_real)mask[i];
+#pragma omp simd reduction(+ : sum_gain, sum_bias)
+			for (size_t i = 0; i < n; i++) {
+				sum_gain += row[i] * hat[i];
+				sum_bias += row[i];
+				row[i] *= gain[k];
+			}
+			d_gain[k] += sum_gain;
+			if (norm == CATS_NORM_LAYER)
+				d_bias[k] += sum_bias;
+		}
+	}
+}
+
+/* dx += rstd · (g - mean(g) - xhat · mean(g · xhat)) over the available columns, g the gradient of xhat. */
+static void normalise_backward_block(struct cats_panel dx, const cats_real *dxhat, const cats_real *xhat,
+				     const cats_real *rstd, const struct cats_reception *at, enum cats_norm norm,
+				     size_t width, size_t i0, size_t n)
+{
+	const uint32_t columns = at->view->count;
+	cats_real count[BLOCK], mean[BLOCK] = {0}, along[BLOCK] = {0};
+
+	count_available(count, at, i0, n);
+	for (uint32_t k = 0; k < columns; k++)
+		for (size_t i = 0; i < n; i++) {
+			mean[i] += dxhat[k * width + i0 + i];
+			along[i] += dxhat[k * width + i0 + i] * xhat[k * width + i0 + i];
+		}
+	for (size_t i = 0; i < n; i++) {
+		const cats_real inverse = count[i] > 0 ? 1 / count[i] : 0;
+
+		mean[i] = norm == CATS_NORM_LAYER ? mean[i] * inverse : 0;
+		along[i] *= inverse;
+	}
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, i0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++) {
+			cats_real *to = dx.data + at->view->columns[k] * dx.stride + i0;
+
+			for (size_t i = 0; i < n; i++) {
+				const size_t at_i = k * width + i0 + i;
+				const cats_real d = rstd[i0 + i] * (dxhat[at_i] - mean[i] - xhat[at_i] * along[i]);
+
+				to[i] += mask ? d * (cats_real)mask[i] : d;
+			}
+		}
+	}
+}
+
+void cats_norm_backward(struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
+			const cats_real *xhat, const cats_real *rstd, const struct cats_reception *at,
+			const cats_real *gain, enum cats_norm norm, size_t width)
+{
+	for (size_t i0 = 0; i0 < width; i0 += BLOCK) {
+		const size_t n = block_width(i0, width);
+
+		affine_backward_block(d_gain, d_bias, dy, xhat, at, gain, norm, width, i0, n);
+		normalise_backward_block(dx, dy, xhat, rstd, at, norm, width, i0, n);
+	}
+}
+
+void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_panel x, size_t width)
+{
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, 0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++)
+			copy_received(view + k * width, x.data + at->view->columns[k] * x.stride, mask, width);
+	}
+}
+
+void cats_scatter_add(struct cats_panel dx, const cats_real *view, const struct cats_reception *at, size_t width)
+{
+	for (uint32_t g = 0; g < at->view->segment_count; g++) {
+		const struct cats_segment *s = &at->view->segments[g];
+		const uint8_t *mask = mask_of(at, s, 0);
+
+		for (uint32_t k = s->first; k < s->first + s->count; k++) {
+			cats_real *to = dx.data + at->view->columns[k] * dx.stride;
+			const cats_real *from = view + k * width;
+
+			for (size_t i = 0; i < width; i++)
+				to[i] += mask ? from[i] * (cats_real)mask[i] : from[i];
+		}
+	}
+}

@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/* One inference and its gradient, as D devices compute it: the order of semantics.md, gather by gather. The arithmetic
+ * is in norm.c, linear.c and attention.c. See pass.h. */
+#include "model/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/random.h"
+#include "model/kernels.h"
+
+/* A normalisation's results on each device, each array [D]. */
+struct norm_tape {
+	cats_real **xhat; /* [view.count, tokens, B] */
+	cats_real **rstd; /* [tokens, B] */
+};
+
+/* What one layer leaves behind for the backward pass. */
+struct layer_tape {
+	struct norm_tape norm1, norm2;
+	cats_real *qkv; /* [3 F, T, B], device by device: its q, k, v rows */
+	cats_real *p;   /* [H, T, T, B] probabilities; only one head's when nothing is kept */
+	cats_real *o;   /* [F, T, B] heads' outputs */
+	cats_real *z;   /* [M, T, B] hidden units before the activation, */
+	cats_real *h;   /* [M, T, B] and after */
+};
+
+struct cats_pass {
+	const struct cats_views *views;
+	uint32_t max_batch;
+	bool keep;
+	uint32_t batch;  /* of the last forward */
+	uint8_t *memory; /* all arrays below */
+	size_t bytes;
+	struct layer_tape *tape; /* [n_layers]; all the same arrays when nothing is kept */
+	struct norm_tape final_tape;
+	cats_real *trace;  /* [n_layers + 1] of [F, T, B] */
+	cats_real *x;      /* [F, T, B] residual stream */
+	cats_real *y;      /* [max_view, T, B] a device's gathered view */
+	cats_real *branch; /* [F, T, B] what a branch adds to the residual stream */
+	cats_real *head;   /* [n_out, T, B] outputs before pooling */
+	cats_real *out;    /* [n_out, T, B] */
+	cats_real *dx;     /* [F, T, B] gradient of x, */
+	cats_real *dy;     /* [max_view, T, B] of y, */
+	cats_real *dwide;  /* [max(F, M), T, B] of o or h, */
+	cats_real *dqkv;   /* [3 F, T, B] of qkv, */
+	cats_real *ds;     /* [T, T, B] of one head's scores */
+};
+
+/* One call's constants. */
+struct step {
+	struct cats_pass *pass;
+	const struct cats_views *views;
+	const struct cats_config *c;
+	const struct cats_pass_input *in;
+	const cats_real *packed;
+	cats_real *gradient; /* packed; NULL in the forward pass */
+	size_t B, T, width;  /* width = T · B, the stride of every array */
+};
+
+/* ---- memory: one block, walked twice: first to count, then to hand out ---- */
+
+#define CACHE_LINE 64U
+
+static cats_real *take(struct cats_pass *p, size_t count)
+{
+	const size_t at = p->bytes;
+
+	p->bytes += (count * sizeof(cats_real) + CACHE_LINE - 1U) / CACHE_LINE * CACHE_LINE;
+	return p->memory ? (cats_real *)(void *)(p->memory + at) : NULL;
+}
+
+static void take_norm(struct norm_tape *tape, struct cats_pass *p, uint32_t site, size_t width)
+{
+	for (uint32_t j = 0; j < p->views->config.devices; j++) {
+		const bool own = p->keep || j == 0;
+		const size_t columns = p->keep ? cats_view_at(p->views, site, j)->count : p->views->max_view;
+
+		tape->xhat[j] = own ? take(p, columns * width) : tape->xhat[0];
+		tape->rstd[j] = own ? take(p, width) : tape->rstd[0];
+	}
+}
+
+static void take_layer(struct cats_pass *p, uint32_t n, size_t width)
+{
+	const struct cats_config *c = &p->views->config;
+	struct layer_tape *t = &p->tape[n];
+
+	if (n > 0 && !p->keep) {
+		*t = p->tape[0];
+		return;
+	}
+	take_norm(&t->norm1, p, n * 4U + CATS_ATTN_IN, width);
+	take_norm(&t->norm2, p, n * 4U + CATS_FFN_IN, width);
+	t->qkv = take(p, 3 * c->d_model * width);
+	t->p = take(p, (p->keep ? c->n_heads : 1U) * cats_config_tokens(c) * width);
+	t->o = take(p, c->d_model * width);
+	t->z = take(p, c->d_ff * width);
+	t->h = take(p, c->d_ff * width);
+}
+
+static void take_all(struct cats_pass *p)
+{
+	const struct cats_config *c = &p->views->config;
+	const size_t width = (size_t)cats_config_tokens(c) * p->max_batch;
+	const size_t F = c->d_model, wide = c->d_model > c->d_ff ? c->d_model : c->d_ff;
+
+	p->bytes = 0;
+	for (uint32_t n = 0; n < c->n_layers; n++)
+		take_layer(p, n, width);
+	take_norm(&p->final_tape, p, c->n_layers * 4U, width);
+	p->x = take(p, F * width);
+	p->y = take(p, p->views->max_view * width);
+	p->branch = take(p, F * width);
+	p->head = take(p, c->n_out * width);
+	p->out = take(p, c->n_out * width);
+	if (!p->keep)
+		return;
+	p->trace = take(p, (c->n_layers + 1U) * F * width);
+	p->dx = take(p, F * width);
+	p->dy = take(p, p->views->max_view * width);
+	p->dwide = take(p, wide * width);
+	p->dqkv = take(p, 3 * F * width);
+	p->ds = take(p, cats_config_tokens(c) * width);
+}
+
+static bool norm_tape_create(struct norm_tape *tape, uint32_t D)
+{
+	tape->xhat = calloc(D, sizeof *tape->xhat);
+	tape->rstd = calloc(D, sizeof *tape->rstd);
+	return tape->xhat && tape->rstd;
+}
+
+static bool pass_allocate(struct cats_pass *p)
+{
+	const struct cats_config *c = &p->views->config;
+
+	p->tape = calloc(c->n_layers, sizeof *p->tape);
+	if (!p->tape || !norm_tape_create(&p->final_tape, c->devices))
+		return false;
+	for (uint32_t n = 0; n < (p->keep ? c->n_layers : 1U); n++)
+		if (!norm_tape_create(&p->tape[n].norm1, c->devices) ||
+		    !norm_tape_create(&p->tape[n].norm2, c->devices))
+			return false;
+	take_all(p);
+	p->memory = aligned_alloc(CACHE_LINE, p->bytes);
+	if (!p->memory)
+		return false;
+	take_all(p);
+	return true;
+}
+
+enum cats_status cats_pass_create(struct cats_pass **out, const struct cats_views *views, uint32_t max_batch,
+				  bool keep_for_backward, struct cats_error *error)
+{
+	struct cats_pass *p = calloc(1, sizeof *p);
+
+	if (p) {
+		p->views = views;
+		p->max_batch = max_batch;
+		p->keep = keep_for_backward;
+	}
+	if (!p || !pass_allocate(p)) {
+		const size_t bytes = p ? p->bytes : 0;
+
+		cats_pass_free(p);
+		return cats_fail(
+			error, CATS_ERR_MEMORY,
+			"float pass of %u samples: no memory for %zu bytes; use fewer samples a chunk or fewer threads",
+			max_batch, bytes);
+	}
+	*out = p;
+	return CATS_OK;
+}
+
+static void norm_tape_free(struct norm_tape *tape)
+{
+	free(tape->xhat);
+	free(tape->rstd);
+}
+
+void cats_pass_free(struct cats_pass *pass)
+{
+	if (!pass)
+		return;
+	for (uint32_t n = 0; pass->tape && n < (pass->keep ? pass->views->config.n_layers : 1U); n++) {
+		norm_tape_free(&pass->tape[n].norm1);
+		norm_tape_free(&pass->tape[n].norm2);
+	}
+	norm_tape_free(&pass->final_tape);
+	free(pass->tape);
+	free(pass->memory);
+	free(pass);
+}
+
+size_t cats_pass_bytes(const struct cats_pass *pass)
+{
+	return pass->bytes;
+}
+
+/* ---- small things ---- */
+
+static struct cats_panel panel(const struct step *s, cats_real *array, size_t first_row)
+{
+	return (struct cats_panel){.data = array + first_row * s->width, .stride = s->width};
+}
+
+/* A device's view is stored without gaps: `width` is the number of its tokens times samples. */
+static struct cats_panel view_panel(cats_real *array, size_t width)
+{
+	return (struct cats_panel){.data = array, .stride = width};
+}
+
+static uint32_t tokens_at(const struct step *s, uint32_t site)
+{
+	return s->in->all_rows ? (uint32_t)s->T : cats_site_tokens(s->c, site);
+}
+
+static size_t width_at(const struct step *s, uint32_t site)
+{
+	return tokens_at(s, site) * s->B;
+}
+
+static struct cats_reception reception(const struct step *s, uint32_t site, uint32_t device)
+{
+	return (struct cats_reception){
+		.view = cats_view_at(s->views, site, device),
+		.device = device,
+		.devices = s->c->devices,
+		.full_width = s->width,
+		.received = s->in->received ? s->in->received[site] : NULL,
+	};
+}
+
+/* Everything of x is available as it lies: no copy is needed. */
+static bool is_plain(const struct cats_reception *at)
+{
+	return at->view->whole && (!at->received || at->devices == 1);
+}
+
+/* The view of `x` on a device: x itself where that is the same, else gathered into pass->y. */
+static struct cats_panel gathered(const struct step *s, const struct cats_reception *at, cats_real *x, size_t width)
+{
+	if (is_plain(at))
+		return panel(s, x, 0);
+	cats_gather(s->pass->y, at, panel(s, x, 0), width);
+	return view_panel(s->pass->y, width);
+}
+
+#define DRAWS 4U /* elements that share a 64-bit draw, 16 bits each */
+
+/* Inverted dropout, in place, on rows x tokens of an array; the same call gives the same mask. */
+static void dropout(const struct step *s, cats_real *array, uint32_t site, uint32_t tokens)
+{
+	const cats_real scale = (cats_real)(1 / (1 - s->in->dropout));
+	const uint32_t threshold = (uint32_t)(s->in->dropout * 65536.0);
+
+	if (s->in->dropout <= 0)
+		return;
+	for (size_t b = 0; b < s->B; b++) {
+		const uint64_t sample = cats_random_key(s->in->dropout_key, s->in->sample_ids[b]);
+		const uint64_t key = cats_random_key(sample, site);
+
+		for (size_t f = 0; f < s->c->d_model; f++)
+			for (uint32_t t = 0; t < tokens; t += DRAWS) {
+				uint64_t draw = cats_random_u64(key, f * s->T + t);
+
+				for (uint32_t u = t; u < tokens && u < t + DRAWS; u++, draw >>= 16) {
+					cats_real *at = &array[f * s->width + u * s->B + b];
+
+					*at = (uint32_t)(draw & 0xFFFFU) < threshold ? 0 : *at * scale;
+				}
+			}
+	}
+}
+
+/* ---- forward ---- */
+
+#define EMBED_SITE UINT32_MAX /* names the embedding's dropout mask, which belongs to no gather site */
+
+static void forward_embed(const struct step *s)
+{
+	const size_t F = s->c->d_model, first = s->T - s->c->n_patches; /* 1 with a class token */
+	const size_t input_width = s->c->n_patches * s->B;
+	const struct cats_block *e = &s->views->embed;
+	cats_real *x = s->pass->x;
+
+	cats_linear_forward((struct cats_panel){x + first * s->B, s->width}, s->packed + e->weight, s->packed + e->bias,
+			    view_panel((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
+			    input_width);
+	for (size_t f = 0; f < F; f++)
+		for (size_t t = 0; t < s->T; t++) {
+			cats_real *at = x + f * s->width + t * s->B;
+			const cats_real pos = s->packed[s->views->pos + f * s->T + t];
+
+			for (size_t b = 0; b < s->B; b++)
+				at[b] = t < first ? s->packed[s->views->cls + f] + pos : at[b] + pos;
+		}
+	dropout(s, x, EMBED_SITE, (uint32_t)s->T);
+}
+
+static void forward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+			 const struct cats_gain *gain, size_t width)
+{
+	cats_norm_forward(s->pass->y, tape->xhat[at->device], tape->rstd[at->device], at, panel(s, s->pass->x, 0),
+			  s->packed + gain->weight, s->packed + gain->bias, s->c->norm, (cats_real)s->c->norm_eps,
+			  width);
+}
+
+static void forward_linear(const struct step *s, struct cats_panel y, const struct cats_block *block,
+			   struct cats_panel x, size_t width)
+{
+	cats_linear_forward(y, s->packed + block->weight, s->packed + block->bias, x, block->rows, block->columns,
+			    width);
+}
+
+/* q is needed only for the rows that attention answers; k and v for all tokens. */
+static struct cats_block rows_of(const struct cats_block *qkv, uint32_t first, uint32_t count)
+{
+	return (struct cats_block){
+		.rows = count,
+		.columns = qkv->columns,
+		.weight = qkv->weight + (size_t)first * qkv->columns,
+		.bias = qkv->bias + first,
+	};
+}
+
+static struct cats_head head_shape(const struct step *s, uint32_t n)
+{
+	return (struct cats_head){
+		.d = s->c->d_model / s->c->n_heads,
+		.queries = tokens_at(s, n * 4U + CATS_ATTN_OUT),
+		.T = (uint32_t)s->T,
+		.B = (uint32_t)s->B,
+		.causal = s->c->causal,
+	};
+}
+
+/* One head's rows within `qkv`-shaped arrays and in `o`-shaped ones. */
+struct head_rows {
+	size_t q, k, v, o, p;
+};
+
+static struct head_rows rows_of_head(const struct step *s, struct cats_run own, uint32_t column)
+{
+	const size_t base = 3U * (size_t)own.first + (column - own.first);
+
+	return (struct head_rows){
+		.q = base,
+		.k = base + own.count,
+		.v = base + 2U * (size_t)own.count,
+		.o = column,
+		.p = s->pass->keep ? column / (s->c->d_model / s->c->n_heads) * s->T * s->width : 0,
+	};
+}
+
+static void forward_heads(const struct step *s, uint32_t n, uint32_t j)
+{
+	const struct layer_tape *tape = &s->pass->tape[n];
+	const struct cats_head shape = head_shape(s, n);
+	const struct cats_run own = cats_site_own(s->c, n * 4U + CATS_ATTN_OUT, s->c->devices, j);
+
+	for (uint32_t column = own.first; column < own.first + own.count; column += shape.d) {
+		const struct head_rows r = rows_of_head(s, own, column);
+
+		cats_attention_forward(panel(s, tape->o, r.o), tape->p + r.p, panel(s, tape->qkv, r.q),
+				       panel(s, tape->qkv, r.k), panel(s, tape->qkv, r.v), &shape);
+	}
+}
+
+static void forward_attn_in(const struct step *s, uint32_t n)
+{
+	const uint32_t site = n * 4U + CATS_ATTN_IN;
+	const size_t query_width = width_at(s, n * 4U + CATS_ATTN_OUT);
+	const struct layer_tape *tape = &s->pass->tape[n];
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_site_own(s->c, n * 4U + CATS_ATTN_OUT, s->c->devices, j);
+		const struct cats_block q = rows_of(&layer->qkv, 0, own.count);
+		const struct cats_block kv = rows_of(&layer->qkv, own.count, 2U * own.count);
+
+		if (own.count == 0)
+			continue;
+		forward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
+		if (query_width == s->width) {
+			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first), &layer->qkv,
+				       view_panel(s->pass->y, s->width), s->width);
+		} else {
+			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first), &q,
+				       view_panel(s->pass->y, s->width), query_width);
+			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first + own.count), &kv,
+				       view_panel(s->pass->y, s->width), s->width);
+		}
+		forward_heads(s, n, j);
+	}
+}
+
+/* x += dropout(branch), for the tokens that travel at `site`. */
+static void add_branch(const struct step *s, uint32_t site)
+{
+	const size_t width = width_at(s, site);
+
+	dropout(s, s->pass->branch, site, tokens_at(s, site));
+	for (size_t f = 0; f < s->c->d_model; f++)
+		for (size_t i = 0; i < width; i++)
+			s->pass->x[f * s->width + i] += s->pass->branch[f * s->width + i];
+}
+
+/* attn_out and ffn_out: gather `from`, multiply, add to the residual stream. */
+static void forward_residual(const struct step *s, uint32_t n, enum cats_site_kind kind, cats_real *from)
+{
+	const uint32_t site = n * 4U + kind;
+	const size_t width = width_at(s, site);
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
+
+		forward_linear(s, panel(s, s->pass->branch, own.first),
+			       kind == CATS_ATTN_OUT ? &layer->o : &layer->down, gathered(s, &at, from, width), width);
+	}
+	add_branch(s, site);
+}
+
+static void forward_ffn_in(const struct step *s, uint32_t n)
+{
+	const uint32_t site = n * 4U + CATS_FFN_IN;
+	const size_t width = width_at(s, site);
+	const struct layer_tape *tape = &s->pass->tape[n];
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->d_ff, s->c->devices, j);
+
+		forward_norm(s, &at, &tape->norm2, &layer->norm2, width);
+		forward_linear(s, panel(s, tape->z, own.first), &layer->up, view_panel(s->pass->y, width), width);
+		for (uint32_t m = own.first; m < own.first + own.count; m++)
+			cats_activation_forward(tape->h + m * s->width, tape->z + m * s->width, s->c->activation,
+						width);
+	}
+}
+
+static void forward_head(const struct step *s)
+{
+	const uint32_t site = s->c->n_layers * 4U;
+	const uint32_t tokens = tokens_at(s, site);
+	const size_t width = tokens * s->B;
+	const cats_real share = 1 / (cats_real)tokens;
+	struct cats_pass *p = s->pass;
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->n_out, s->c->devices, j);
+
+		if (own.count == 0)
+			continue;
+		forward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
+		forward_linear(s, panel(s, p->head, own.first), &s->views->head[j], view_panel(p->y, width), width);
+	}
+	for (uint32_t o = 0; o < s->c->n_out; o++) {
+		const cats_real *from = p->head + o * s->width;
+
+		if (s->c->pool == CATS_POOL_NONE)
+			memcpy(p->out + o * s->width, from, s->width * sizeof *from);
+		for (size_t b = 0; b < s->B && s->c->pool == CATS_POOL_CLS; b++)
+			p->out[o * s->B + b] = from[b];
+		for (size_t b = 0; b < s->B && s->c->pool == CATS_POOL_MEAN; b++) {
+			cats_real sum = 0;
+
+			for (uint32_t t = 0; t < tokens; t++)
+				sum += from[t * s->B + b];
+			p->out[o * s->B + b] = sum * share;
+		}
+	}
+}
+
+static void record_trace(const struct step *s, uint32_t layer)
+{
+	const size_t count = s->c->d_model * s->width;
+
+	if (s->pass->keep)
+		memcpy(s->pass->trace + layer * count, s->pass->x, count * sizeof *s->pass->x);
+}
+
+static struct step step_of(struct cats_pass *pass, const cats_real *packed, const struct cats_pass_input *in)
+{
+	const size_t T = cats_config_tokens(&pass->views->config);
+
+	return (struct step){
+		.pass = pass,
+		.views = pass->views,
+		.c = &pass->views->config,
+		.in = in,
+		.packed = packed,
+		.B = in->batch,
+		.T = T,
+		.width = T * in->batch,
+	};
+}
+
+void cats_pass_forward(struct cats_pass *pass, const cats_real *packed, const struct cats_pass_input *in)
+{
+	const struct step s = step_of(pass, packed, in);
+
+	pass->batch = in->batch;
+
+	forward_embed(&s);
+	record_trace(&s, 0);
+	for (uint32_t n = 0; n < s.c->n_layers; n++) {
+		forward_attn_in(&s, n);
+		forward_residual(&s, n, CATS_ATTN_OUT, pass->tape[n].o);
+		forward_ffn_in(&s, n);
+		forward_residual(&s, n, CATS_FFN_OUT, pass->tape[n].h);
+		record_trace(&s, n + 1U);
+	}
+	forward_head(&s);
+}
+
+const cats_real *cats_pass_output(const struct cats_pass *pass)
+{
+	return pass->out;
+}
+
+/* ---- backward ---- */
+
+/* Gradient of one linear layer and of its input view (into pass->dy). */
+static void backward_linear(const struct step *s, const struct cats_block *block, struct cats_panel dy,
+			    struct cats_panel x, size_t width, cats_real *dx)
+{
+	cats_linear_backward(view_panel(dx, width), s->gradient + block->weight, s->gradient + block->bias, dy,
+			     s->packed + block->weight, x, block->rows, block->columns, width);
+}
+
+/* The normalised view again, into pass->y. */
+static void replay_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+			const struct cats_gain *gain, size_t width)
+{
+	cats_norm_replay(s->pass->y, tape->xhat[at->device], at, s->packed + gain->weight, s->packed + gain->bias,
+			 s->c->norm, width);
+}
+
+/* From the gradient of a normalised view (pass->dy) to that of the residual stream. */
+static void backward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+			  const struct cats_gain *gain, size_t width)
+{
+	cats_norm_backward(panel(s, s->pass->dx, 0), s->gradient + gain->weight, s->gradient + gain->bias, s->pass->dy,
+			   tape->xhat[at->device], tape->rstd[at->device], at, s->packed + gain->weight, s->c->norm,
+			   width);
+}
+
+static void backward_head(const struct step *s, const cats_real *d_output)
+{
+	const uint32_t site = s->c->n_layers * 4U;
+	const uint32_t tokens = tokens_at(s, site);
+	const size_t width = tokens * s->B;
+	const cats_real share = s->c->pool == CATS_POOL_MEAN ? 1 / (cats_real)tokens : 1;
+	struct cats_pass *p = s->pass;
+
+	for (uint32_t o = 0; o < s->c->n_out; o++)
+		for (size_t i = 0; i < width; i++)
+			p->head[o * s->width + i] = s->c->pool == CATS_POOL_NONE ? d_output[o * s->width + i]
+						    : s->c->pool == CATS_POOL_CLS && i >= s->B
+							    ? 0
+							    : d_output[o * s->B + i % s->B] * share;
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->n_out, s->c->devices, j);
+
+		if (own.count == 0)
+			continue;
+		replay_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
+		backward_linear(s, &s->views->head[j], panel(s, p->head, own.first), view_panel(p->y, width), width,
+				p->dy);
+		backward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
+	}
+}
+
+static void clear_rows(const struct step *s, cats_real *array, size_t rows, size_t width)
+{
+	for (size_t r = 0; r < rows; r++)
+		memset(array + r * s->width, 0, width * sizeof *array);
+}
+
+/* attn_out and ffn_out: from the residual stream's gradient to that of what was gathered, into pass->dwide. */
+static void backward_residual(const struct step *s, uint32_t n, enum cats_site_kind kind, cats_real *from)
+{
+	const uint32_t site = n * 4U + kind;
+	const size_t width = width_at(s, site);
+	struct cats_pass *p = s->pass;
+
+	clear_rows(s, p->dwide, cats_site_columns(s->c, site), width);
+	for (size_t f = 0; f < s->c->d_model; f++)
+		memcpy(p->branch + f * s->width, p->dx + f * s->width, width * sizeof *p->dx);
+	dropout(s, p->branch, site, tokens_at(s, site));
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
+
+		backward_linear(s, kind == CATS_ATTN_OUT ? &layer->o : &layer->down, panel(s, p->branch, own.first),
+				gathered(s, &at, from, width), width, p->dy);
+		cats_scatter_add(panel(s, p->dwide, 0), p->dy, &at, width);
+	}
+}
+
+static void backward_ffn_in(const struct step *s, uint32_t n)
+{
+	const uint32_t site = n * 4U + CATS_FFN_IN;
+	const size_t width = width_at(s, site);
+	const struct layer_tape *tape = &s->pass->tape[n];
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_partition_run(s->c->d_ff, s->c->devices, j);
+
+		for (uint32_t m = own.first; m < own.first + own.count; m++)
+			cats_activation_backward(s->pass->dwide + m * s->width, tape->z + m * s->width,
+						 s->c->activation, width);
+		replay_norm(s, &at, &tape->norm2, &layer->norm2, width);
+		backward_linear(s, &layer->up, panel(s, s->pass->dwide, own.first), view_panel(s->pass->y, width),
+				width, s->pass->dy);
+		backward_norm(s, &at, &tape->norm2, &layer->norm2, width);
+	}
+}
+
+static void backward_heads(const struct step *s, uint32_t n, struct cats_run own)
+{
+	const struct layer_tape *tape = &s->pass->tape[n];
+	const struct cats_head shape = head_shape(s, n);
+	struct cats_pass *p = s->pass;
+
+	for (uint32_t column = own.first; column < own.first + own.count; column += shape.d) {
+		const struct head_rows r = rows_of_head(s, own, column);
+
+		cats_attention_backward(panel(s, p->dqkv, r.q), panel(s, p->dqkv, r.k), panel(s, p->dqkv, r.v),
+					panel(s, p->dwide, r.o), tape->p + r.p, panel(s, tape->qkv, r.q),
+					panel(s, tape->qkv, r.k), panel(s, tape->qkv, r.v), &shape, p->ds);
+	}
+}
+
+/* The queries that were not asked for have no gradient. */
+static void clear_unasked_queries(const struct step *s, struct cats_run own, size_t query_width)
+{
+	for (size_t r = 0; r < own.count; r++)
+		memset(s->pass->dqkv + (3U * (size_t)own.first + r) * s->width + query_width, 0,
+		       (s->width - query_width) * sizeof *s->pass->dqkv);
+}
+
+static void backward_attn_in(const struct step *s, uint32_t n)
+{
+	const uint32_t site = n * 4U + CATS_ATTN_IN;
+	const struct layer_tape *tape = &s->pass->tape[n];
+
+	for (uint32_t j = 0; j < s->c->devices; j++) {
+		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_reception at = reception(s, site, j);
+		const struct cats_run own = cats_site_own(s->c, n * 4U + CATS_ATTN_OUT, s->c->devices, j);
+
+		if (own.count == 0)
+			continue;
+		backward_heads(s, n, own);
+		clear_unasked_queries(s, own, width_at(s, n * 4U + CATS_ATTN_OUT));
+		replay_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
+		backward_linear(s, &layer->qkv, panel(s, s->pass->dqkv, 3U * (size_t)own.first),
+				view_panel(s->pass->y, s->width), s->width, s->pass->dy);
+		backward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
+	}
+}
+
+static void backward_embed(const struct step *s)
+{
+	const size_t F = s->c->d_model, first = s->T - s->c->n_patches;
+	const size_t input_width = s->c->n_patches * s->B;
+	const struct cats_block *e = &s->views->embed;
+	cats_real *dx = s->pass->dx;
+
+	dropout(s, dx, EMBED_SITE, (uint32_t)s->T);
+	for (size_t f = 0; f < F; f++)
+		for (size_t t = 0; t < s->T; t++) {
+			cats_real sum = 0;
+
+			for (size_t b = 0; b < s->B; b++)
+				sum += dx[f * s->width + t * s->B + b];
+			s->gradient[s->views->pos + f * s->T + t] += sum;
+			if (t < first)
+				s->gradient[s->views->cls + f] += sum;
+		}
+	cats_linear_backward((struct cats_panel){NULL, 0}, s->gradient + e->weight, s->gradient + e->bias,
+			     (struct cats_panel){dx + first * s->B, s->width}, s->packed + e->weight,
+			     view_panel((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
+			     input_width);
+}
+
+void cats_pass_backward(struct cats_pass *pass, cats_real *packed_gradient, const cats_real *packed,
+			const struct cats_pass_input *in, const cats_real *d_output)
+{
+	struct step s = step_of(pass, packed, in);
+
+	s.gradient = packed_gradient;
+	memset(pass->dx, 0, s.c->d_model * s.width * sizeof *pass->dx);
+	backward_head(&s, d_output);
+	for (uint32_t n = s.c->n_layers; n-- > 0;) {
+		backward_residual(&s, n, CATS_FFN_OUT, pass->tape[n].h);
+		backward_ffn_in(&s, n);
+		backward_residual(&s, n, CATS_ATTN_OUT, pass->tape[n].o);
+		backward_attn_in(&s, n);
+	}
+	backward_embed(&s);
+}
+
+const cats_real *cats_pass_trace(const struct cats_pass *pass, uint32_t layer)
+{
+	const struct cats_config *c = &pass->views->config;
+
+	return pass->trace + (size_t)layer * c->d_model * cats_config_tokens(c) * pass->batch;
+}

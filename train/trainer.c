@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/* The training loop. See trainer.h. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/random.h"
+#include "io/file.h"
+#include "train/evaluate.h"
+#include "train/session.h"
+
+/* A loss this many times the initial one (or that of guessing), for so many steps in a row, is not coming back. */
+#define DIVERGED_FACTOR 3.0
+#define DIVERGED_STEPS 100U
+
+/* What the seed is divided into. */
+enum purpose { FOR_ORDER, FOR_BATCHES, FOR_SELECTION };
+
+/* Wall-clock times of this run. */
+struct clocks {
+	double begun, last, checkpoint;
+	uint64_t samples;
+};
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+struct cats_train_options cats_train_defaults(void)
+{
+	return (struct cats_train_options){
+		.epochs = 30,
+		.batch = 128,
+		.rate = 1e-3,
+		.rate_floor = 0.01,
+		.warmup_epochs = 1,
+		.adamw = {.weight_decay = 0.05, .clip = 1.0},
+	};
+}
+
+static bool share(double value)
+{
+	return value >= 0 && value < 1;
+}
+
+static enum cats_status check(const struct cats_train_options *o, struct cats_error *error)
+{
+	const char *wrong = NULL;
+
+	if (o->data == NULL || o->out == NULL || (o->config == NULL) == (o->init == NULL))
+		wrong = "needs data, out and either config or init";
+	else if (o->epochs < 1 || o->epochs > 100000)
+		wrong = "epochs: 1 … 100000";
+	else if (o->batch < 1 || o->batch > 65536)
+		wrong = "batch: 1 … 65536";
+	else if (!(o->rate > 0) || !isfinite(o->rate))
+		wrong = "learning rate: above 0";
+	else if (!(o->rate_floor >= 0 && o->rate_floor <= 1))
+		wrong = "floor of the learning rate: a share, 0 … 1";
+	else if (!(o->warmup_epochs >= 0 && o->warmup_epochs <= o->epochs))
+		wrong = "warm-up: 0 … epochs";
+	else if (!(o->adamw.weight_decay >= 0) || !isfinite(o->adamw.weight_decay))
+		wrong = "weight decay: 0 or more";
+	else if (!(o->adamw.clip >= 0) || !isfinite(o->adamw.clip))
+		wrong = "clip: above 0, or 0 for none";
+	else if (!share(o->dropout) || !share(o->label_smoothing) || !share(o->average))
+		wrong = "dropout, label smoothing, decay of the average: at least 0 and below 1";
+	else if (o->keep != 0 && !(o->keep > 0 && o->keep <= 1))
+		wrong = "keep: outside (0, 1]";
+	else if (o->keep_epochs >= o->epochs)
+		wrong = "keep epochs: fewer than epochs";
+	return wrong != NULL ? cats_fail(error, CATS_ERR_USAGE, "training: %s", wrong) : CATS_OK;
+}
+
+static struct cats_feed train_feed(const struct cats_session *s)
+{
+	return (struct cats_feed){&s->train, &s->model.config, s->options->augment};
+}
+
+static enum cats_status make_engine(struct cats_session *s, struct cats_error *error)
+{
+	const struct cats_engine_options options = {
+		.batch = s->options->batch,
+		.threads = s->options->threads,
+		.gradients = true,
+		.loss = s->options->messages,
+		.feed = train_feed(s),
+	};
+
+	cats_engine_free(s->engine);
+	s->engine = NULL;
+	return cats_engine_create(&s->engine, &s->model, &options, error);
+}
+
+/* The share to keep from this epoch on: all at first, cubically down to the wanted share (Zhu & Gupta 2017). */
+static double share_at(const struct cats_train_options *options, uint64_t epoch)
+{
+	if (epoch >= options->keep_epochs)
+		return options->keep;
+	const double left = 1.0 - (double)epoch / options->keep_epochs;
+
+	return options->keep + (1.0 - options->keep) * left * left * left;
+}
+
+static enum cats_status select_columns(struct cats_session *s, struct cats_error *error)
+{
+	const struct cats_train_options *o = s->options;
+	const struct cats_feed feed = train_feed(s);
+	float *const arrays[] = {s->model.weights, s->m, s->v, s->average};
+	const struct cats_selection selection = {
+		.criterion = o->criterion,
+		.share = share_at(o, s->state.epoch),
+		.seed = cats_random_key(o->seed, FOR_SELECTION),
+		.feed = &feed,
+		.threads = o->threads,
+	};
+	enum cats_status status = cats_select(&s->model, &selection, error);
+
+	if (status == CATS_OK)
+		status = cats_select_clear(&s->model, arrays, sizeof(arrays) / sizeof(arrays[0]), error);
+	s->state.initial_loss = -1;
+	s->state.bad_steps = 0;
+	return status;
+}
+
+/* A permutation that depends on seed and epoch alone (Fisher-Yates). */
+static void shuffle(struct cats_session *s)
+{
+	const uint64_t key = cats_random_key(cats_random_key(s->options->seed, FOR_ORDER), s->state.epoch);
+	const uint32_t samples = (uint32_t)s->train.samples;
+
+	for (uint32_t i = 0; i < samples; i++)
+		s->order[i] = i;
+	for (uint32_t i = samples; i > 1; i--) {
+		const uint32_t k = cats_random_below(key, i, i);
+		const uint32_t swapped = s->order[i - 1];
+
+		s->order[i - 1] = s->order[k];
+		s->order[k] = swapped;
+	}
+}
+
+static uint64_t batches_of(const struct cats_session *s)
+{
+	return (s->train.samples + s->options->batch - 1U) / s->options->batch;
+}
+
+static enum cats_status diverged(const struct cats_session *s, const char *what, double value, struct cats_error *error)
+{
+	return cats_fail(error, CATS_ERR_DIVERGED,
+			 "%s: training diverged in epoch %llu, step %llu (%s %g): stopped; checkpoint/ holds the last "
+			 "good state; begin anew with --force and a lower --lr",
+			 s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.step,
+			 what, value);
+}
+
+static enum cats_status save_checkpoint(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
+{
+	const double norm = cats_norm(s->model.weights, s->model.weight_count, 1);
+
+	if (!isfinite(norm))
+		return diverged(s, "norm of the weights", norm, error);
+	if (s->state.bad_steps > 0)
+		return CATS_OK; /* a state that may be diverging never replaces a good one */
+	clocks->checkpoint = now_seconds();
+	return cats_checkpoint_save(s, error);
+}
+
+/* Guessing costs log(n_out): a loss below that needs no alarm, however good the first batch was. */
+static double alarm_loss(const struct cats_session *s)
+{
+	const double guess = s->train.labels != NULL ? log((double)s->model.config.n_out) : 0;
+
+	return DIVERGED_FACTOR * (s->state.initial_loss > guess ? s->state.initial_loss : guess);
+}
+
+static enum cats_status watch(struct cats_session *s, double loss, double norm, struct cats_error *error)
+{
+	if (!isfinite(loss))
+		return diverged(s, "loss", loss, error);
+	if (!isfinite(norm))
+		return diverged(s, "norm of the gradient", norm, error);
+	if (s->state.initial_loss < 0)
+		s->state.initial_loss = loss;
+	s->state.bad_steps = loss > alarm_loss(s) ? s->state.bad_steps + 1 : 0;
+	if (s->state.bad_steps >= DIVERGED_STEPS)
+		return diverged(s, "loss", loss, error);
+	return CATS_OK;
+}
+
+static struct cats_schedule schedule_of(const struct cats_session *s)
+{
+	const double batches = (double)batches_of(s);
+
+	return (struct cats_schedule){
+		.peak = s->options->rate,
+		.floor_share = s->options->rate_floor,
+		.warmup_steps = (uint64_t)(s->options->warmup_epochs * batches + 0.5),
+		.steps = (uint64_t)batches * s->options->epochs,
+	};
+}
+
+static enum cats_status train_batch(struct cats_session *s, struct cats_error *error)
+{
+	const struct cats_train_options *o = s->options;
+	const struct cats_schedule schedule = schedule_of(s);
+	const int threads = (int)cats_engine_threads(s->engine);
+	const size_t first = (size_t)s->state.batch * o->batch;
+	const size_t left = s->train.samples - first;
+	const struct cats_engine_job job = {
+		.samples = s->order + first,
+		.count = left < o->batch ? left : o->batch,
+		.key = cats_random_key(cats_random_key(o->seed, FOR_BATCHES), s->state.epoch),
+		.dropout = o->dropout,
+		.label_smoothing = o->label_smoothing,
+	};
+	struct cats_engine_result result;
+
+	cats_engine_run(s->engine, &result, s->gradient, s->model.weights, &job);
+
+	const double norm = cats_norm(s->gradient, s->model.weight_count, threads);
+	const enum cats_status status = watch(s, result.loss, norm, error);
+
+	if (status < 0)
+		return status;
+	s->state.step++;
+	cats_adamw_step(&s->model, s->m, s->v, s->gradient, norm, &o->adamw,
+			cats_schedule_rate(&schedule, s->state.step), s->state.step, threads);
+	if (s->average != NULL) {
+		/* Early on, the average forgets the random start faster. */
+		const double early = (1.0 + (double)s->state.step) / (10.0 + (double)s->state.step);
+
+		cats_average(s->average, s->model.weights, s->model.weight_count,
+			     early < o->average ? early : o->average, threads);
+	}
+	s->state.batch++;
+	s->state.epoch_loss += result.loss * (double)job.count;
+	s->state.epoch_samples += job.count;
+	return CATS_OK;
+}
+
+static void report(struct cats_session *s, struct clocks *clocks, const struct cats_evaluation *validation, bool best)
+{
+	const struct cats_schedule schedule = schedule_of(s);
+	const double now = now_seconds();
+
+	s->state.seconds += now - clocks->last;
+	clocks->last = now;
+	if (s->options->report == NULL)
+		return;
+
+	struct cats_train_progress progress = {
+		.epoch = (uint32_t)s->state.epoch + 1U,
+		.epochs = s->options->epochs,
+		.batch = s->state.batch,
+		.batches = batches_of(s),
+		.rate = cats_schedule_rate(&schedule, s->state.step),
+		.train_loss = s->state.epoch_loss / (double)s->state.epoch_samples,
+		.seconds = s->state.seconds,
+		.samples_per_second = (double)clocks->samples / (now - clocks->begun),
+		.epoch_done = validation != NULL,
+		.best = best,
+	};
+
+	if (validation != NULL) {
+		progress.val_loss = validation->loss;
+		progress.val_metric = validation->value;
+	}
+	s->options->report(s->options->context, &progress);
+}
+
+static enum cats_status evaluate(struct cats_evaluation *out, struct cats_session *s, float *weights,
+				 const struct cats_dataset *data, struct cats_error *error)
+{
+	const struct cats_evaluation_options options = {.threads = s->options->threads, .stop = s->options->stop};
+	struct cats_model model = s->model; /* shares everything but the weights */
+
+	model.weights = weights;
+	return cats_evaluate(out, &model, data, s->data_name, &options, error);
+}
+
+static bool improves(const struct cats_train_state *state, const struct cats_evaluation *validation)
+{
+	const bool higher_is_better = validation->metric[0] == 'a';
+
+	if (!state->has_best)
+		return true;
+	if (validation->value == state->best_value)
+		return validation->loss < state->best_loss;
+	return higher_is_better == (validation->value > state->best_value);
+}
+
+/* Validation, the best weights, a line of the curve; then the next epoch is the one in progress. */
+static enum cats_status finish_epoch(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
+{
+	struct cats_train_state *state = &s->state;
+	const struct cats_schedule schedule = schedule_of(s);
+	float *weights = s->average != NULL ? s->average : s->model.weights;
+	struct cats_evaluation validation;
+	char text[256];
+	enum cats_status status = evaluate(&validation, s, weights, &s->val, error);
+
+	if (status < 0)
+		return status;
+	/* Before the keep lists have their final size, no model is a candidate. */
+	const bool candidate = s->options->keep == 0 || state->epoch >= s->options->keep_epochs;
+	const bool best = candidate && (s->options->keep_last || improves(state, &validation));
+
+	if (best) {
+		memcpy(s->best, weights, s->model.weight_count * sizeof(float));
+		state->has_best = true;
+		state->best_epoch = state->epoch + 1;
+		state->best_value = validation.value;
+		state->best_loss = validation.loss;
+	}
+	state->last_loss = state->epoch_loss / (double)state->epoch_samples;
+	report(s, clocks, &validation, best);
+	snprintf(text, sizeof(text), "%llu,%llu,%.8g,%.8g,%.8g,%.8g,%.1f\n", (unsigned long long)state->epoch + 1,
+		 (unsigned long long)state->step, cats_schedule_rate(&schedule, state->step), state->last_loss,
+		 validation.loss, validation.value, state->seconds);
+	status = cats_session_curve(s, text, error);
+	if (status < 0)
+		return status;
+	snprintf(text, sizeof(text), "%s/curve.csv", s->options->out);
+	state->epoch++;
+	state->batch = 0;
+	state->epoch_loss = 0;
+	state->epoch_samples = 0;
+	status = cats_file_write(text, s->curve, strlen(s->curve), error);
+	return status == CATS_OK ? save_checkpoint(s, clocks, error) : status;
+}
+
+static bool stopped(const struct cats_session *s)
+{
+	return s->options->stop != NULL && *s->options->stop != 0;
+}
+
+static enum cats_status train_epoch(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
+{
+	const double interval = s->options->checkpoint_seconds > 0 ? s->options->checkpoint_seconds : 60;
+	enum cats_status status = CATS_OK;
+
+	if (s->state.batch == 0 && s->options->keep > 0 && s->state.epoch <= s->options->keep_epochs)
+		status = select_columns(s, error);
+	if (status == CATS_OK)
+		status = make_engine(s, error);
+	if (status == CATS_OK && s->state.step == 0)
+		status = save_checkpoint(s, clocks, error);
+	shuffle(s);
+	while (status == CATS_OK && s->state.batch < batches_of(s) && !stopped(s)) {
+		const uint64_t before = s->state.epoch_samples;
+
+		status = train_batch(s, error);
+		if (status < 0)
+			break;
+		clocks->samples += s->state.epoch_samples - before;
+		report(s, clocks, NULL, false);
+		if (now_seconds() - clocks->checkpoint > interval)
+			status = save_checkpoint(s, clocks, error);
+	}
+	cats_engine_free(s->engine);
+	s->engine = NULL;
+	return status;
+}
+
+static enum cats_status interrupted(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
+{
+	const enum cats_status status = save_checkpoint(s, clocks, error);
+
+	if (status < 0)
+		return status;
+	return cats_fail(
+		error, CATS_ERR_INTERRUPTED,
+		"%s: interrupted in epoch %llu after batch %llu: what was done is saved; the same command with "
+		"--resume continues",
+		s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.batch);
+}
+
+static enum cats_status finish(struct cats_train_result *result, struct cats_session *s, struct cats_error *error)
+{
+	struct cats_evaluation validation;
+	struct cats_evaluation test = {0};
+	struct cats_model model = s->model;
+	enum cats_status status = evaluate(&validation, s, s->best, &s->val, error);
+
+	model.weights = s->best;
+	if (status == CATS_OK && s->has_test)
+		status = evaluate(&test, s, s->best, &s->test, error);
+	if (status < 0)
+		return status;
+	*result = (struct cats_train_result){
+		.epochs = s->options->epochs,
+		.best_epoch = (uint32_t)s->state.best_epoch,
+		.train_loss = s->state.last_loss,
+		.val_value = validation.value,
+		.val_loss = validation.loss,
+		.has_test = s->has_test,
+		.test_value = test.value,
+		.test_loss = test.loss,
+		.seconds = s->state.seconds,
+	};
+	snprintf(result->metric, sizeof(result->metric), "%s", validation.metric);
+	status = cats_outcome_save(s, &model, result, error);
+	if (status == CATS_OK)
+		cats_checkpoint_remove(s->options);
+	return status;
+}
+
+static enum cats_status run(struct cats_train_result *result, struct cats_session *s, struct cats_error *error)
+{
+	struct clocks clocks = {.begun = now_seconds()};
+	enum cats_status status = CATS_OK;
+
+	clocks.last = clocks.checkpoint = clocks.begun;
+	while (status == CATS_OK && s->state.epoch < s->options->epochs) {
+		status = train_epoch(s, &clocks, error);
+		if (status == CATS_OK && !stopped(s))
+			status = finish_epoch(s, &clocks, error);
+		if (stopped(s) && (status == CATS_OK || status == CATS_ERR_INTERRUPTED))
+			return interrupted(s, &clocks, error);
+	}
+	if (status == CATS_OK)
+		status = finish(result, s, error);
+	return status == CATS_ERR_INTERRUPTED ? interrupted(s, &clocks, error) : status;
+}
+
+enum cats_status cats_train(struct cats_train_result *result, const struct cats_train_options *options,
+			    struct cats_error *error)
+{
+	struct cats_session session = {.options = options};
+	enum cats_begin begin = CATS_BEGIN_NEW;
+	enum cats_status status = check(options, error);
+
+	if (status == CATS_OK)
+		status = cats_session_begin(&begin, options, error);
+	if (status == CATS_OK)
+		status = cats_session_open(&session, options, error);
+	if (status == CATS_OK && begin == CATS_BEGIN_FINISHED) {
+		status = cats_outcome_load(result, &session, error);
+	} else if (status == CATS_OK) {
+		if (begin == CATS_BEGIN_RESUME)
+			status = cats_checkpoint_load(&session, error);
+		if (status == CATS_OK)
+			status = run(result, &session, error);
+		result->resumed = begin == CATS_BEGIN_RESUME;
+	}
+	cats_session_free(&session);
+	return status;
+}
