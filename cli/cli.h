@@ -15,6 +15,7 @@
 /* A command gets argv from its own name on and returns the exit status: 0, 1 (failed) or 2 (usage). */
 int cats_command_train(int argc, char **argv);
 int cats_command_eval(int argc, char **argv);
+int cats_command_sweep(int argc, char **argv);
 int cats_command_inspect(int argc, char **argv);
 
 /* argp_parse with this program's conventions: usage errors exit with 2. `argv[0]` becomes "cats NAME". */

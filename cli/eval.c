@@ -105,19 +105,6 @@ static void show(void *context, size_t done, size_t of)
 	cats_bar(&a->common, "eval", (double)done / (double)of, note);
 }
 
-static enum cats_status set_devices(struct cats_model *model, const struct arguments *a, struct cats_error *error)
-{
-	if (a->devices == 0 || a->devices == model->config.devices)
-		return CATS_OK;
-	for (uint32_t site = 0; site < cats_config_sites(&model->config); site++)
-		if (cats_model_kept(model, site) != cats_site_columns(&model->config, site))
-			return cats_fail(error, CATS_ERR_MISMATCH,
-					 "%s: its keep lists belong to %u devices, not %u: leave --devices out",
-					 a->model, model->config.devices, a->devices);
-	model->config.devices = a->devices;
-	return cats_config_check(&model->config, a->model, error);
-}
-
 static cJSON *describe(const struct cats_evaluation *result, const struct cats_model *model, const struct arguments *a)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -150,8 +137,10 @@ static enum cats_status run(struct cats_evaluation *result, struct cats_model *m
 		.stop = cats_catch_signals(),
 	};
 	struct cats_dataset data = {0};
-	enum cats_status status = set_devices(model, a, error);
+	enum cats_status status = CATS_OK;
 
+	if (a->devices > 0)
+		status = cats_model_set_devices(model, a->devices, a->model, error);
 	if (status == CATS_OK)
 		status = cats_dataset_open(&data, a->data, &wanted, error);
 	if (status == CATS_OK)

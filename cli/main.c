@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{"train", cats_command_train, "train a model, or fine-tune one for many devices"},
 	{"eval", cats_command_eval, "accuracy of a model, with messages lost or not"},
+	{"sweep", cats_command_sweep, "several models against message loss: table and chart"},
 	{"inspect", cats_command_inspect, "what is in a model, a config, a tensor file or data"},
 };
 

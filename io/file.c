@@ -134,14 +134,21 @@ static int write_and_close(int fd, const struct cats_file_part *parts, size_t pa
 	return result;
 }
 
-enum cats_status cats_file_write_parts(const char *path, const struct cats_file_part *parts, size_t part_count,
-				       struct cats_error *error)
+/* Returns 0, or -1 when the name does not fit. */
+static int temporary_name(char temporary[PATH_MAX], const char *path)
+{
+	const int length = snprintf(temporary, PATH_MAX, "%s.tmp-%ld", path, (long)getpid());
+
+	return length < 0 || length >= PATH_MAX ? -1 : 0;
+}
+
+enum cats_status cats_file_stage(const char *path, const struct cats_file_part *parts, size_t part_count,
+				 struct cats_error *error)
 {
 	char temporary[PATH_MAX];
 	struct stat info;
 
-	const int length = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-	if (length < 0 || (size_t)length >= sizeof temporary)
+	if (temporary_name(temporary, path) != 0)
 		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", path);
 	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
 		return cats_fail(error, CATS_ERR_IO, "%s: is there and is not a regular file; give another path", path);
@@ -150,10 +157,25 @@ enum cats_status cats_file_write_parts(const char *path, const struct cats_file_
 	if (fd < 0)
 		return cats_fail(error, CATS_ERR_IO, "%s: cannot create: %s; check directory and permissions", path,
 				 strerror(errno));
-	if (write_and_close(fd, parts, part_count) != 0 || rename(temporary, path) != 0) {
+	if (write_and_close(fd, parts, part_count) != 0) {
 		const int cause = errno;
 		(void)unlink(temporary);
 		return cats_fail(error, CATS_ERR_IO, "%s: cannot write: %s; what was there before is untouched", path,
+				 strerror(cause));
+	}
+	return CATS_OK;
+}
+
+enum cats_status cats_file_commit(const char *path, struct cats_error *error)
+{
+	char temporary[PATH_MAX];
+
+	if (temporary_name(temporary, path) != 0)
+		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", path);
+	if (rename(temporary, path) != 0) {
+		const int cause = errno;
+		(void)unlink(temporary);
+		return cats_fail(error, CATS_ERR_IO, "%s: cannot replace: %s; what was there before is untouched", path,
 				 strerror(cause));
 	}
 	if (sync_directory_of(path) != 0)
@@ -162,11 +184,20 @@ enum cats_status cats_file_write_parts(const char *path, const struct cats_file_
 	return CATS_OK;
 }
 
+void cats_file_discard(const char *path)
+{
+	char temporary[PATH_MAX];
+
+	if (temporary_name(temporary, path) == 0)
+		(void)unlink(temporary);
+}
+
 enum cats_status cats_file_write(const char *path, const void *bytes, size_t size, struct cats_error *error)
 {
 	const struct cats_file_part part = {.bytes = bytes, .size = size};
+	const enum cats_status status = cats_file_stage(path, &part, 1, error);
 
-	return cats_file_write_parts(path, &part, 1, error);
+	return status == CATS_OK ? cats_file_commit(path, error) : status;
 }
 
 static int make_one(const char *path)

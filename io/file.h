@@ -24,9 +24,13 @@ struct cats_file_part {
 	size_t size;
 };
 
-/* The same, for a file whose bytes are `parts` one after the other. */
-CATS_MUST_CHECK enum cats_status cats_file_write_parts(const char *path, const struct cats_file_part *parts,
-						       size_t part_count, struct cats_error *error);
+/* cats_file_write in its two halves, for files that change together: stage them all, then commit them all. Staging
+ * writes `parts`, one after the other, to the temporary and syncs it; all that can fail for want of space fails here,
+ * and then the temporary is gone. Committing renames it over `path`; discarding removes it. */
+CATS_MUST_CHECK enum cats_status cats_file_stage(const char *path, const struct cats_file_part *parts,
+						 size_t part_count, struct cats_error *error);
+CATS_MUST_CHECK enum cats_status cats_file_commit(const char *path, struct cats_error *error);
+void cats_file_discard(const char *path);
 
 /* Creates the directory (and its parents) unless it is there already. */
 CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);

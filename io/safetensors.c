@@ -384,7 +384,7 @@ static char *format_header(const struct cats_tensor *tensors, size_t tensor_coun
 	return text;
 }
 
-enum cats_status cats_safetensors_write(const char *path, const struct cats_tensor *tensors, size_t tensor_count,
+enum cats_status cats_safetensors_stage(const char *path, const struct cats_tensor *tensors, size_t tensor_count,
 					const struct cats_metadata *metadata, size_t metadata_count,
 					struct cats_error *error)
 {
@@ -406,8 +406,18 @@ enum cats_status cats_safetensors_write(const char *path, const struct cats_tens
 	for (size_t i = 0; i < tensor_count; i++)
 		parts[BEFORE_DATA + i] = (struct cats_file_part){tensors[i].data, tensor_bytes(&tensors[i])};
 
-	const enum cats_status status = cats_file_write_parts(path, parts, BEFORE_DATA + tensor_count, error);
+	const enum cats_status status = cats_file_stage(path, parts, BEFORE_DATA + tensor_count, error);
 	free(parts);
 	cJSON_free(header);
 	return status;
+}
+
+enum cats_status cats_safetensors_write(const char *path, const struct cats_tensor *tensors, size_t tensor_count,
+					const struct cats_metadata *metadata, size_t metadata_count,
+					struct cats_error *error)
+{
+	const enum cats_status status =
+		cats_safetensors_stage(path, tensors, tensor_count, metadata, metadata_count, error);
+
+	return status == CATS_OK ? cats_file_commit(path, error) : status;
 }

@@ -66,4 +66,9 @@ CATS_MUST_CHECK enum cats_status cats_safetensors_write(const char *path, const 
 							size_t tensor_count, const struct cats_metadata *metadata,
 							size_t metadata_count, struct cats_error *error);
 
+/* The first half of it, as cats_file_stage: cats_file_commit(path) or cats_file_discard(path) follows. */
+CATS_MUST_CHECK enum cats_status cats_safetensors_stage(const char *path, const struct cats_tensor *tensors,
+							size_t tensor_count, const struct cats_metadata *metadata,
+							size_t metadata_count, struct cats_error *error);
+
 #endif

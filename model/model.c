@@ -209,6 +209,26 @@ uint32_t cats_model_kept(const struct cats_model *model, uint32_t site)
 	return kept;
 }
 
+enum cats_status cats_model_set_devices(struct cats_model *model, uint32_t devices, const char *name,
+					struct cats_error *error)
+{
+	struct cats_config config = model->config;
+	enum cats_status status;
+
+	if (devices == config.devices)
+		return CATS_OK;
+	for (uint32_t site = 0; site < cats_config_sites(&config); site++)
+		if (cats_model_kept(model, site) != cats_site_columns(&config, site))
+			return cats_fail(error, CATS_ERR_MISMATCH,
+					 "%s: its keep lists belong to %u devices, not %u: evaluate it on %u", name,
+					 config.devices, devices, config.devices);
+	config.devices = devices;
+	status = cats_config_check(&config, name, error);
+	if (status >= 0)
+		model->config = config;
+	return status;
+}
+
 /* Columns that device j has at a site: all of its own, and what the others keep. */
 static uint64_t available(const struct cats_model *model, uint32_t site, uint32_t j)
 {

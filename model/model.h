@@ -59,14 +59,33 @@ void cats_model_free(struct cats_model *model);
  * sqrt(2 n_layers)), pos and cls std 0.02, gains 1, biases 0. */
 void cats_model_initialise(struct cats_model *model, uint64_t seed);
 
-/* Reads MODEL/config.json and MODEL/model.safetensors. Refuses tensors that are missing, unknown, of another shape or
- * type, not finite; keep lists that are not 0/1. */
+/* Reads MODEL/config.json and MODEL/model.safetensors (docs/SPEC.md). Refuses tensors that are missing, unknown, of
+ * another shape or type, not finite; keep lists that are not 0/1; files whose checksums say that they do not belong
+ * together. On error nothing is left allocated. */
 CATS_MUST_CHECK enum cats_status cats_model_load(struct cats_model *out, const char *directory,
 						 struct cats_error *error);
 
-/* Writes the directory, each file by rename; `card` is the README.md (Markdown), may be NULL. */
+/* The bytes of one of the two files, and what errors call it. */
+struct cats_model_bytes {
+	const void *bytes;
+	size_t size;
+	const char *name;
+};
+
+/* The same from memory. */
+CATS_MUST_CHECK enum cats_status cats_model_parse(struct cats_model *out, const struct cats_model_bytes *config,
+						  const struct cats_model_bytes *tensors, struct cats_error *error);
+
+/* Writes the directory; `card` is the README.md (Markdown), may be NULL (then none is written). All files are on disk
+ * under temporary names before the first is replaced: a full disk leaves the directory as it was. Refuses weights that
+ * are not finite, for no program could load them. */
 CATS_MUST_CHECK enum cats_status cats_model_save(const struct cats_model *model, const char *directory,
 						 const char *card, struct cats_error *error);
+
+/* Lets a model be cut for another number of devices. Keep lists below "all" belong to the number that they were made
+ * for: then CATS_ERR_MISMATCH. `name` is the model's, for errors. */
+CATS_MUST_CHECK enum cats_status cats_model_set_devices(struct cats_model *model, uint32_t devices, const char *name,
+							struct cats_error *error);
 
 /* Columns kept at a site, all devices together. */
 uint32_t cats_model_kept(const struct cats_model *model, uint32_t site);

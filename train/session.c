@@ -83,14 +83,6 @@ static enum cats_status new_model(struct cats_session *session, struct cats_erro
 	return CATS_OK;
 }
 
-static bool keeps_all(const struct cats_model *model)
-{
-	for (uint32_t site = 0; site < cats_config_sites(&model->config); site++)
-		if (cats_model_kept(model, site) != cats_site_columns(&model->config, site))
-			return false;
-	return true;
-}
-
 static enum cats_status load_model(struct cats_session *session, struct cats_error *error)
 {
 	const struct cats_train_options *options = session->options;
@@ -102,14 +94,7 @@ static enum cats_status load_model(struct cats_session *session, struct cats_err
 	if (options->keep > 0)
 		for (uint32_t site = 0; site < cats_config_sites(&model->config); site++)
 			memset(model->keep[site], 1, cats_site_columns(&model->config, site));
-	if (options->devices == 0 || options->devices == model->config.devices)
-		return CATS_OK;
-	if (!keeps_all(model))
-		return cats_fail(error, CATS_ERR_MISMATCH,
-				 "%s: its keep lists belong to %u devices, not %u: also give --keep to choose new ones",
-				 options->init, model->config.devices, options->devices);
-	model->config.devices = options->devices;
-	return cats_config_check(&model->config, options->init, error);
+	return options->devices == 0 ? CATS_OK : cats_model_set_devices(model, options->devices, options->init, error);
 }
 
 static enum cats_status add(struct cats_session *session, struct cats_error *error, const char *key, const char *format,
