@@ -11,7 +11,7 @@
 #define CATS_SINK_ALL 65535U
 #define CATS_PACKET_VERSION 1U
 #define CATS_PACKET_HEADER_BYTES 12U
-#define CATS_PAYLOAD_MAX 236U /* largest and default payload_max */
+#define CATS_PAYLOAD_MAX 240U /* largest and default payload_max */
 
 #define CATS_TOKENS_MAX 512U
 #define CATS_DEVICES_MAX 64U
