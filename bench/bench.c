@@ -130,6 +130,7 @@ struct bench {
 	struct cats_model model;
 	struct cats_dataset data;
 	struct cats_engine *engine;
+	struct cats_feed feed;
 	float *gradient, *m, *v;
 	uint32_t indices[SAMPLES];
 };
@@ -140,6 +141,7 @@ static void open_bench(struct bench *b, const struct row *row, uint32_t threads)
 	struct cats_error error = {0};
 
 	b->data = synthetic_images();
+	b->feed = (struct cats_feed){&b->data, &b->model.config, {.shift = 2, .flip = true}};
 	if (cats_model_create(&b->model, &config, &error) < 0)
 		die(error.text);
 	cats_model_initialise(&b->model, 1);
@@ -149,7 +151,6 @@ static void open_bench(struct bench *b, const struct row *row, uint32_t threads)
 		.threads = threads,
 		.gradients = true,
 		.loss = {.link = row->message_dropout},
-		.feed = {.data = &b->data, .config = &b->model.config, .augment = {.shift = 2, .flip = true}},
 	};
 	const struct cats_selection selection = {.share = row->keep};
 
@@ -179,7 +180,7 @@ static double run_step(struct bench *b, uint64_t step, uint32_t threads, bool tr
 {
 	const struct cats_adamw adamw = {.weight_decay = 0.05, .clip = 1};
 	const struct cats_engine_job job = {
-		.samples = b->indices + step * BATCH % SAMPLES, .count = BATCH, .key = step};
+		.feed = &b->feed, .samples = b->indices + step * BATCH % SAMPLES, .count = BATCH, .key = step};
 	struct cats_engine_result result;
 
 	cats_engine_run(b->engine, &result, train ? b->gradient : NULL, b->model.weights, &job);

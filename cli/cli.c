@@ -154,7 +154,7 @@ const volatile int *cats_catch_signals(void)
 
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = on_signal;
-	action.sa_flags = (int)SA_RESETHAND;
+	action.sa_flags = (int)SA_RESETHAND | SA_RESTART; /* a write under way is finished, not failed */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	return &stop;

@@ -196,6 +196,8 @@ static enum cats_status inspect(cJSON *object, const char *file, struct cats_err
 {
 	struct stat found;
 
+	if (stat(file, &found) != 0 && strchr(file, ':') == NULL && strcmp(file, "fashion-mnist") != 0)
+		return cats_fail(error, CATS_ERR_IO, "%s: there is no such file or folder", file);
 	if (stat(file, &found) != 0)
 		return inspect_data(object, file, error);
 	if (S_ISDIR(found.st_mode))

@@ -18,7 +18,7 @@ struct arguments {
 	struct cats_common common;
 	char *models[MAX_MODELS]; /* LABEL=MODEL[@DEVICES] */
 	size_t model_count;
-	const char *data, *markdown, *csv, *svg, *title;
+	const char *data, *markdown, *csv, *json_file, *svg, *title;
 	const char *kinds[MAX_KINDS];
 	size_t kind_count;
 	double rates[MAX_RATES];
@@ -35,6 +35,7 @@ enum own_option {
 	OPT_SEEDS,
 	OPT_MARKDOWN,
 	OPT_CSV,
+	OPT_JSON_FILE,
 	OPT_SVG,
 	OPT_TITLE,
 };
@@ -47,6 +48,7 @@ static const struct argp_option option_list[] = {
 	{"seeds", OPT_SEEDS, "N", 0, "Draws of each loss, from --seed on (1)", 1},
 	{"markdown", OPT_MARKDOWN, "FILE", 0, "Also write the table as Markdown", 2},
 	{"csv", OPT_CSV, "FILE", 0, "Also write every cell as CSV", 2},
+	{"json-file", OPT_JSON_FILE, "FILE", 0, "Also write what --json prints", 2},
 	{"svg", OPT_SVG, "FILE", 0, "Also draw a chart, one panel a kind", 2},
 	{"title", OPT_TITLE, "TEXT", 0, "Of the chart", 2},
 	CATS_COMMON_OPTIONS,
@@ -119,6 +121,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_CSV:
 		a->csv = text;
+		return 0;
+	case OPT_JSON_FILE:
+		a->json_file = text;
 		return 0;
 	case OPT_SVG:
 		a->svg = text;
@@ -298,6 +303,20 @@ static char *to_csv(const struct outcome *o)
 	return text;
 }
 
+/* One line, as --json prints it; malloc'ed. */
+static char *to_json_text(const struct outcome *o)
+{
+	cJSON *object = to_json(o);
+	char *line = cJSON_PrintUnformatted(object);
+	char *text = line ? malloc(strlen(line) + 2) : NULL;
+
+	if (text)
+		sprintf(text, "%s\n", line);
+	cJSON_free(line);
+	cJSON_Delete(object);
+	return text;
+}
+
 static enum cats_status write_text(const char *path, char *text, struct cats_error *error)
 {
 	enum cats_status status;
@@ -353,6 +372,8 @@ static enum cats_status write_files(const struct outcome *o, struct cats_error *
 		status = write_text(o->a->markdown, to_table(o, CATS_TABLE_MARKDOWN), error);
 	if (status >= 0 && o->a->csv)
 		status = write_text(o->a->csv, to_csv(o), error);
+	if (status >= 0 && o->a->json_file)
+		status = write_text(o->a->json_file, to_json_text(o), error);
 	if (status >= 0 && o->a->svg)
 		status = write_chart(o, error);
 	return status;
@@ -395,8 +416,10 @@ static enum cats_status run(struct outcome *o, struct cats_sweep_cell *cells, st
 	struct cats_dataset data = {0};
 	enum cats_status status = cats_dataset_open(&data, a->data, &wanted, error);
 
-	if (status >= 0)
+	if (status >= 0) {
+		show(a, 0, cats_sweep_evaluations(o->sweep));
 		status = cats_sweep_run(cells, &o->metric, &o->samples, o->sweep, &data, a->data, &options, error);
+	}
 	cats_dataset_free(&data);
 	cats_bar_clear(&a->common);
 	return status < 0 ? status : write_files(o, error);

@@ -248,7 +248,7 @@ static void finish_options(struct arguments *a, const struct argp_state *state)
 	if (o->resume && o->force)
 		argp_error(state, "--resume and --force contradict each other");
 	if (o->warmup_epochs > o->epochs)
-		o->warmup_epochs = 0.1 * o->epochs;
+		argp_error(state, "--warmup-epochs must not be above --epochs");
 	if (o->keep_epochs >= o->epochs)
 		argp_error(state, "--keep-epochs must be below --epochs");
 	if (cats_loss_kinds(&o->messages, a->dropout_kind, a->message_dropout, &error) < 0)

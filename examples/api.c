@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 	check(cats_feed_check(&feed, spec, &error));
 	float *packed = malloc(cats_views_packed_count(views) * sizeof(float));
 	float *input = malloc((size_t)model.config.d_in * model.config.n_patches * sizeof(float));
-	void *scratch = malloc(cats_feed_scratch_bytes(&feed, 1));
+	void *scratch = malloc(cats_feed_scratch_bytes(&model.config, 1));
 	cats_views_pack(packed, views, model.weights);        /* each device's share of the weights */
 	cats_feed_fill(input, scratch, &feed, &sample, 1, 0); /* an image becomes patches */
 	cats_pass_forward(pass, packed, &(struct cats_pass_input){.batch = 1, .input = input});

@@ -184,6 +184,19 @@ enum cats_status cats_file_commit(const char *path, struct cats_error *error)
 	return CATS_OK;
 }
 
+enum cats_status cats_file_remove(const char *path, struct cats_error *error)
+{
+	if (unlink(path) != 0) {
+		if (errno == ENOENT)
+			return CATS_OK;
+		return cats_fail(error, CATS_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+	}
+	if (sync_directory_of(path) != 0)
+		return cats_fail(error, CATS_ERR_IO, "%s: removed, but its directory cannot be synced: %s", path,
+				 strerror(errno));
+	return CATS_OK;
+}
+
 void cats_file_discard(const char *path)
 {
 	char temporary[PATH_MAX];

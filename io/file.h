@@ -32,6 +32,9 @@ CATS_MUST_CHECK enum cats_status cats_file_stage(const char *path, const struct 
 CATS_MUST_CHECK enum cats_status cats_file_commit(const char *path, struct cats_error *error);
 void cats_file_discard(const char *path);
 
+/* Removes the file and syncs its directory; that there was none is no error. */
+CATS_MUST_CHECK enum cats_status cats_file_remove(const char *path, struct cats_error *error);
+
 /* Creates the directory (and its parents) unless it is there already. */
 CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);
 

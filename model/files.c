@@ -2,11 +2,13 @@
 /* A model's directory: config.json, model.safetensors and the card, read strictly and replaced together. Knows nothing
  * of training. See model.h and docs/SPEC.md. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/file.h"
 #include "io/safetensors.h"
@@ -20,7 +22,7 @@
 #define FORMAT_NAME "cats-model"
 #define VERSION_KEY "format_version"
 #define VERSION "1"
-#define CONFIG_CRC_KEY "config_crc32"   /* of config.json's bytes */
+#define CONFIG_KEY "config"             /* the text of config.json */
 #define TENSORS_CRC_KEY "tensors_crc32" /* of all tensors' data, in the order of the file */
 #define CRC_TEXT_BYTES 9                /* 8 lower-case hexadecimal digits and a zero */
 
@@ -50,12 +52,10 @@ static uint32_t crc_tensors(const struct cats_tensor *tensors, size_t count)
 }
 
 /* A file of tensors from elsewhere may have no metadata; those that are there must be right. */
-static enum cats_status check_metadata(const struct cats_safetensors *file, const struct cats_model_bytes *config,
-				       const char *name, struct cats_error *error)
+static enum cats_status check_metadata(const struct cats_safetensors *file, const char *name, struct cats_error *error)
 {
 	const char *format = cats_safetensors_metadata(file, FORMAT_KEY);
 	const char *version = cats_safetensors_metadata(file, VERSION_KEY);
-	const char *config_crc = cats_safetensors_metadata(file, CONFIG_CRC_KEY);
 	const char *tensors_crc = cats_safetensors_metadata(file, TENSORS_CRC_KEY);
 	char actual[CRC_TEXT_BYTES];
 
@@ -64,18 +64,55 @@ static enum cats_status check_metadata(const struct cats_safetensors *file, cons
 		return cats_fail(error, CATS_ERR_FORMAT,
 				 "%s: " VERSION_KEY ": '%.20s', only " VERSION " is known; use a newer program", name,
 				 version);
-	format_crc(actual, cats_crc32(0, config->bytes, config->size));
-	if (config_crc && strcmp(config_crc, actual) != 0)
-		return cats_fail(error, CATS_ERR_MISMATCH,
-				 "%s: " CONFIG_CRC_KEY ": %.20s, but %s has %s: the two were not saved together "
-				 "(interrupted, or edited since); put back the config or save the model again",
-				 name, config_crc, config->name, actual);
 	format_crc(actual, crc_tensors(file->tensors, file->tensor_count));
 	if (tensors_crc && strcmp(tensors_crc, actual) != 0)
 		return cats_fail(error, CATS_ERR_FORMAT,
 				 "%s: " TENSORS_CRC_KEY ": %.20s, but the data have %s: the file is damaged; fetch or "
 				 "save it again",
 				 name, tensors_crc, actual);
+	return CATS_OK;
+}
+
+static bool same_config(const struct cats_config *a, const struct cats_config *b)
+{
+	char *text_a = cats_config_format(a);
+	char *text_b = cats_config_format(b);
+	const bool same = text_a && text_b && strcmp(text_a, text_b) == 0;
+
+	free(text_a);
+	free(text_b);
+	return same;
+}
+
+/* The config from config.json, or from the copy of it beside the tensors; where both are there, they must agree. */
+static enum cats_status read_config(struct cats_config *out, const struct cats_model_bytes *config,
+				    const struct cats_safetensors *file, const char *name, struct cats_error *error)
+{
+	const char *copy = cats_safetensors_metadata(file, CONFIG_KEY);
+	struct cats_config copied;
+
+	if (config) {
+		const enum cats_status status =
+			cats_config_parse(out, config->bytes, config->size, config->name, error);
+		if (status != CATS_OK || !copy)
+			return status;
+	}
+	if (!copy)
+		return cats_fail(error, CATS_ERR_FORMAT,
+				 "%s: " CONFIG_KEY ": there is no " CONFIG_FILE
+				 " beside it and no copy inside; add the file",
+				 name);
+	char copy_name[PATH_MAX + sizeof CONFIG_KEY + 4];
+	(void)snprintf(copy_name, sizeof copy_name, "%s: " CONFIG_KEY, name);
+	const enum cats_status status = cats_config_parse(&copied, copy, strlen(copy), copy_name, error);
+	if (status != CATS_OK)
+		return status;
+	if (config && !same_config(out, &copied))
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: differs from the config that the weights in %s were saved with; put the old one "
+				 "back, or remove it to use the copy saved with them",
+				 config->name, name);
+	*out = copied;
 	return CATS_OK;
 }
 
@@ -245,13 +282,12 @@ enum cats_status cats_model_parse(struct cats_model *out, const struct cats_mode
 	struct cats_safetensors file;
 
 	*out = (struct cats_model){0};
-	enum cats_status status = cats_config_parse(&parsed, config->bytes, config->size, config->name, error);
+	enum cats_status status = cats_safetensors_parse(&file, tensors->bytes, tensors->size, tensors->name, error);
 	if (status != CATS_OK)
 		return status;
-	status = cats_safetensors_parse(&file, tensors->bytes, tensors->size, tensors->name, error);
-	if (status != CATS_OK)
-		return status;
-	status = check_metadata(&file, config, tensors->name, error);
+	status = check_metadata(&file, tensors->name, error);
+	if (status == CATS_OK)
+		status = read_config(&parsed, config, &file, tensors->name, error);
 	if (status == CATS_OK)
 		status = cats_model_create(out, &parsed, error);
 	if (status == CATS_OK)
@@ -275,30 +311,37 @@ static enum cats_status join(char path[PATH_MAX], const char *directory, const c
 static enum cats_status read_part(struct cats_model_bytes *out, char path[PATH_MAX], const char *directory,
 				  const char *file, size_t limit, struct cats_error *error)
 {
-	uint8_t *bytes;
+	uint8_t *bytes = NULL;
 	enum cats_status status = join(path, directory, file, error);
 
 	*out = (struct cats_model_bytes){.name = path};
-	if (status != CATS_OK)
-		return status;
-	status = cats_file_read(&bytes, &out->size, path, limit, error);
+	if (status == CATS_OK)
+		status = cats_file_read(&bytes, &out->size, path, limit, error);
 	out->bytes = bytes;
 	return status;
+}
+
+static bool is_missing(const char *path)
+{
+	return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
 enum cats_status cats_model_load(struct cats_model *out, const char *directory, struct cats_error *error)
 {
 	char config_path[PATH_MAX];
 	char tensors_path[PATH_MAX];
-	struct cats_model_bytes config;
-	struct cats_model_bytes tensors = {0};
+	struct cats_model_bytes config = {0};
+	struct cats_model_bytes tensors;
 
 	*out = (struct cats_model){0};
-	enum cats_status status = read_part(&config, config_path, directory, CONFIG_FILE, CATS_CONFIG_MAX_BYTES, error);
+	enum cats_status status =
+		read_part(&tensors, tensors_path, directory, TENSORS_FILE, CATS_SAFETENSORS_MAX_BYTES, error);
 	if (status == CATS_OK)
-		status = read_part(&tensors, tensors_path, directory, TENSORS_FILE, CATS_SAFETENSORS_MAX_BYTES, error);
-	if (status == CATS_OK)
-		status = cats_model_parse(out, &config, &tensors, error);
+		status = read_part(&config, config_path, directory, CONFIG_FILE, CATS_CONFIG_MAX_BYTES, error);
+	/* A save replaces the config by removing it first. */
+	const bool use_copy = status == CATS_ERR_IO && tensors.bytes && is_missing(config_path);
+	if (status == CATS_OK || use_copy)
+		status = cats_model_parse(out, use_copy ? NULL : &config, &tensors, error);
 	free((void *)config.bytes);
 	free((void *)tensors.bytes);
 	return status;
@@ -315,17 +358,16 @@ static enum cats_status check_finite(const struct cats_tensor *tensors, uint32_t
 	return CATS_OK;
 }
 
-static enum cats_status stage_tensors(const struct cats_model *model, const char *config_text, const char *path,
+static enum cats_status stage_tensors(const struct cats_model *model, char *config_text, const char *path,
 				      struct cats_error *error)
 {
 	const uint32_t sites = cats_config_sites(&model->config);
 	const uint32_t count = model->tensor_count + sites;
-	char config_crc[CRC_TEXT_BYTES];
 	char tensors_crc[CRC_TEXT_BYTES];
 	struct cats_metadata metadata[] = {
 		{.key = FORMAT_KEY, .value = FORMAT_NAME},
 		{.key = VERSION_KEY, .value = VERSION},
-		{.key = CONFIG_CRC_KEY, .value = config_crc},
+		{.key = CONFIG_KEY, .value = config_text},
 		{.key = TENSORS_CRC_KEY, .value = tensors_crc},
 	};
 	struct cats_tensor *tensors = malloc(count * sizeof *tensors);
@@ -338,7 +380,6 @@ static enum cats_status stage_tensors(const struct cats_model *model, const char
 		tensors[model->tensor_count + site] = describe_keep(model, site);
 	enum cats_status status = check_finite(tensors, model->tensor_count, path, error);
 	if (status == CATS_OK) {
-		format_crc(config_crc, cats_crc32(0, config_text, strlen(config_text)));
 		format_crc(tensors_crc, crc_tensors(tensors, count));
 		status = cats_safetensors_stage(path, tensors, count, metadata, sizeof metadata / sizeof *metadata,
 						error);
@@ -359,7 +400,7 @@ struct paths {
 	char config[PATH_MAX], tensors[PATH_MAX], card[PATH_MAX];
 };
 
-static enum cats_status stage_all(const struct cats_model *model, const char *config_text, const char *card,
+static enum cats_status stage_all(const struct cats_model *model, char *config_text, const char *card,
 				  const struct paths *paths, struct cats_error *error)
 {
 	enum cats_status status = stage_tensors(model, config_text, paths->tensors, error);
@@ -371,12 +412,16 @@ static enum cats_status stage_all(const struct cats_model *model, const char *co
 	return status;
 }
 
+/* The directory is one model at every moment: the old tensors with the config inside them, then the new ones likewise,
+ * and config.json is absent while it could belong to the other. */
 static enum cats_status commit_all(const char *card, const struct paths *paths, struct cats_error *error)
 {
-	enum cats_status status = cats_file_commit(paths->config, error);
+	enum cats_status status = cats_file_remove(paths->config, error);
 
 	if (status == CATS_OK)
 		status = cats_file_commit(paths->tensors, error);
+	if (status == CATS_OK)
+		status = cats_file_commit(paths->config, error);
 	if (status == CATS_OK && card)
 		status = cats_file_commit(paths->card, error);
 	return status;

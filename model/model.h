@@ -60,8 +60,9 @@ void cats_model_free(struct cats_model *model);
 void cats_model_initialise(struct cats_model *model, uint64_t seed);
 
 /* Reads MODEL/config.json and MODEL/model.safetensors (docs/SPEC.md). Refuses tensors that are missing, unknown, of
- * another shape or type, not finite; keep lists that are not 0/1; files whose checksums say that they do not belong
- * together. On error nothing is left allocated. */
+ * another shape or type, not finite; keep lists that are not 0/1; damaged data; a config.json that is not the one the
+ * weights were saved with. Without config.json the copy beside the tensors serves. On error nothing is left allocated.
+ */
 CATS_MUST_CHECK enum cats_status cats_model_load(struct cats_model *out, const char *directory,
 						 struct cats_error *error);
 
@@ -72,13 +73,13 @@ struct cats_model_bytes {
 	const char *name;
 };
 
-/* The same from memory. */
+/* The same from memory; config == NULL: use the copy beside the tensors. */
 CATS_MUST_CHECK enum cats_status cats_model_parse(struct cats_model *out, const struct cats_model_bytes *config,
 						  const struct cats_model_bytes *tensors, struct cats_error *error);
 
 /* Writes the directory; `card` is the README.md (Markdown), may be NULL (then none is written). All files are on disk
- * under temporary names before the first is replaced: a full disk leaves the directory as it was. Refuses weights that
- * are not finite, for no program could load them. */
+ * under temporary names before the first is replaced: a full disk leaves the directory as it was, and stopped at any
+ * moment it loads as the old model or as the new one. Refuses weights that are not finite: they could not be loaded. */
 CATS_MUST_CHECK enum cats_status cats_model_save(const struct cats_model *model, const char *directory,
 						 const char *card, struct cats_error *error);
 

@@ -131,9 +131,9 @@ static void augment_image(uint8_t *out, const uint8_t *image, const struct cats_
 		erase(out, feed->data->height, feed->data->width, a->erase_area > 0 ? a->erase_area : 0.2, key);
 }
 
-size_t cats_feed_scratch_bytes(const struct cats_feed *feed, uint32_t B)
+size_t cats_feed_scratch_bytes(const struct cats_config *config, uint32_t B)
 {
-	const size_t pixels = (size_t)feed->data->height * feed->data->width;
+	const size_t pixels = (size_t)config->image.height * config->image.width;
 
 	return pixels * B * sizeof(float) + pixels;
 }

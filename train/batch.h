@@ -28,7 +28,7 @@ CATS_MUST_CHECK enum cats_status cats_feed_check(const struct cats_feed *feed, c
 						 struct cats_error *error);
 
 /* Bytes of scratch memory that cats_feed_fill needs for a batch of B. */
-size_t cats_feed_scratch_bytes(const struct cats_feed *feed, uint32_t B);
+size_t cats_feed_scratch_bytes(const struct cats_config *config, uint32_t B);
 
 /* input[d_in, P, B] of samples[B] (indices into the data set). Sample s is augmented by draws from
  * cats_random_key(key, samples[s]) only. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Checkpoints: everything that a training needs to continue to the same bytes, in one file. See session.h. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -90,16 +91,28 @@ static size_t describe_all(struct cats_tensor *tensors, const struct cats_sessio
 	return count + cats_config_sites(config);
 }
 
+/* Of all that a checkpoint restores: a flipped bit must not become another training. */
+static uint32_t crc_of(const struct cats_tensor *tensors, size_t count, const char *state, const char *curve)
+{
+	uint32_t crc = cats_crc32(cats_crc32(0, state, strlen(state)), curve, strlen(curve));
+
+	for (size_t i = 0; i < count; i++)
+		crc = cats_crc32(crc, tensors[i].data, tensors[i].count * cats_dtype_bytes(tensors[i].dtype));
+	return crc;
+}
+
 enum cats_status cats_checkpoint_save(const struct cats_session *session, struct cats_error *error)
 {
 	const size_t most = 5U + cats_config_sites(&session->model.config);
-	const size_t metadata_count = session->fingerprint_count + 2;
+	const size_t metadata_count = session->fingerprint_count + 3;
 	struct cats_tensor *tensors = calloc(most, sizeof(*tensors));
 	struct cats_metadata *metadata = calloc(metadata_count, sizeof(*metadata));
 	char path[PATH_BYTES];
 	char state[STATE_BYTES];
 	char state_key[] = "state";
 	char curve_key[] = "curve";
+	char crc_key[] = "crc32";
+	char crc[9];
 	enum cats_status status;
 
 	file_path(path, session->options, "");
@@ -112,7 +125,9 @@ enum cats_status cats_checkpoint_save(const struct cats_session *session, struct
 		format_state(state, &session->state);
 		metadata[0] = (struct cats_metadata){state_key, state};
 		metadata[1] = (struct cats_metadata){curve_key, session->curve};
-		memcpy(metadata + 2, session->fingerprint, session->fingerprint_count * sizeof(*metadata));
+		snprintf(crc, sizeof(crc), "%08x", crc_of(tensors, count, state, session->curve));
+		metadata[2] = (struct cats_metadata){crc_key, crc};
+		memcpy(metadata + 3, session->fingerprint, session->fingerprint_count * sizeof(*metadata));
 		file_path(path, session->options, "/state.safetensors");
 		status = cats_safetensors_write(path, tensors, count, metadata, metadata_count, error);
 	}
@@ -137,6 +152,39 @@ static enum cats_status take(const struct cats_safetensors *file, const char *pa
 	return CATS_OK;
 }
 
+static enum cats_status check_crc(const struct cats_safetensors *file, const char *path, struct cats_error *error)
+{
+	const char *state = cats_safetensors_metadata(file, "state");
+	const char *curve = cats_safetensors_metadata(file, "curve");
+	const char *wanted = cats_safetensors_metadata(file, "crc32");
+	char crc[9];
+
+	if (state == NULL || curve == NULL)
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: state: is missing: use --force to begin anew", path);
+	snprintf(crc, sizeof(crc), "%08x", crc_of(file->tensors, file->tensor_count, state, curve));
+	/* Checkpoints of before there was a sum have none. */
+	if (wanted != NULL && strcmp(wanted, crc) != 0)
+		return cats_fail(error, CATS_ERR_FORMAT,
+				 "%s: crc32: %.20s, but its content has %s: the file is damaged: use --force to begin "
+				 "anew",
+				 path, wanted, crc);
+	return CATS_OK;
+}
+
+/* Counters that no training of these options can have would index out of its data. */
+static bool is_possible(const struct cats_session *session)
+{
+	const struct cats_train_state *s = &session->state;
+	const uint64_t samples = session->train.samples;
+	const uint64_t batch = session->options->batch;
+	const uint64_t batches = (samples + batch - 1U) / batch;
+
+	return s->epoch <= session->options->epochs && s->batch <= batches &&
+	       s->step == s->epoch * batches + s->batch &&
+	       s->epoch_samples == (s->batch == batches ? samples : s->batch * batch) &&
+	       (s->has_best || s->epoch < session->options->epochs);
+}
+
 static enum cats_status restore(struct cats_session *session, const struct cats_safetensors *file, const char *path,
 				struct cats_error *error)
 {
@@ -147,6 +195,8 @@ static enum cats_status restore(struct cats_session *session, const struct cats_
 	const size_t count = arrays_of(arrays, session);
 	enum cats_status status = cats_session_compare(session, file->metadata, file->metadata_count, path, error);
 
+	if (status == CATS_OK)
+		status = check_crc(file, path, error);
 	for (size_t i = 0; status == CATS_OK && i < count; i++)
 		status = take(file, path, arrays[i].name, CATS_F32, session->model.weight_count, arrays[i].values,
 			      error);
@@ -159,8 +209,7 @@ static enum cats_status restore(struct cats_session *session, const struct cats_
 	}
 	if (status < 0)
 		return status;
-	if (state == NULL || curve == NULL || !parse_state(&session->state, state) ||
-	    session->state.epoch > session->options->epochs)
+	if (!parse_state(&session->state, state) || !is_possible(session))
 		return cats_fail(error, CATS_ERR_FORMAT, "%s: state: not readable: use --force to begin anew", path);
 	session->curve[0] = '\0';
 	return cats_session_curve(session, curve, error);
@@ -181,12 +230,38 @@ enum cats_status cats_checkpoint_load(struct cats_session *session, struct cats_
 	return status;
 }
 
+/* What a killed process left half-written: FILE.tmp-PID (io/file.h). */
+static void remove_temporaries(const char *directory, const char *const *files, size_t count)
+{
+	DIR *open = opendir(directory);
+	const struct dirent *entry;
+	char path[PATH_BYTES];
+
+	if (open == NULL)
+		return;
+	while ((entry = readdir(open)) != NULL)
+		for (size_t i = 0; i < count; i++) {
+			const size_t length = strlen(files[i]);
+
+			if (strncmp(entry->d_name, files[i], length) == 0 &&
+			    strncmp(entry->d_name + length, ".tmp-", 5) == 0 &&
+			    snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name) < (int)sizeof(path))
+				unlink(path);
+		}
+	closedir(open);
+}
+
 void cats_checkpoint_remove(const struct cats_train_options *options)
 {
+	static const char *const own[] = {"state.safetensors"};
+	static const char *const outcome[] = {"config.json", "model.safetensors", "README.md", "curve.csv",
+					      "train.json"};
 	char path[PATH_BYTES];
 
 	file_path(path, options, "/state.safetensors");
 	unlink(path);
 	file_path(path, options, "");
+	remove_temporaries(path, own, 1);
 	rmdir(path);
+	remove_temporaries(options->out, outcome, sizeof(outcome) / sizeof(outcome[0]));
 }

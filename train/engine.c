@@ -63,7 +63,7 @@ static enum cats_status create_worker(struct cats_engine *engine, struct worker 
 		return status;
 	engine->bytes += cats_pass_bytes(worker->pass);
 	worker->input = allocate(engine, (size_t)config->d_in * config->n_patches * chunk, sizeof(float));
-	worker->scratch = allocate(engine, cats_feed_scratch_bytes(&engine->options.feed, chunk), 1);
+	worker->scratch = allocate(engine, cats_feed_scratch_bytes(config, chunk), 1);
 	worker->d_output = allocate(engine, outputs * chunk, sizeof(float));
 	worker->ids = allocate(engine, chunk, sizeof(uint64_t));
 	worker->labels = allocate(engine, chunk, sizeof(uint32_t));
@@ -198,7 +198,7 @@ static void draw_messages(struct cats_engine *engine, struct worker *worker, con
 static void measure(struct cats_engine *engine, struct worker *worker, const float *output,
 		    const struct cats_engine_job *job, size_t first, uint32_t B, bool derive)
 {
-	const struct cats_dataset *data = engine->options.feed.data;
+	const struct cats_dataset *data = job->feed->data;
 	const double scale = 1.0 / (double)job->count;
 	float *d_output = derive ? worker->d_output : NULL;
 	double *losses = engine->losses + first;
@@ -244,9 +244,9 @@ static void run_chunk(struct cats_engine *engine, struct worker *worker, float *
 
 	for (uint32_t s = 0; s < B; s++)
 		worker->ids[s] = samples[s];
-	cats_feed_fill(worker->input, worker->scratch, &engine->options.feed, samples, B,
+	cats_feed_fill(worker->input, worker->scratch, job->feed, samples, B,
 		       cats_random_key(job->key, FOR_AUGMENTATION));
-	if (engine->messages != NULL) {
+	if (engine->messages != NULL && !job->lossless) {
 		draw_messages(engine, worker, samples, B, cats_random_key(job->key, FOR_MESSAGES));
 		in.received = worker->received;
 	}

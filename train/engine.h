@@ -17,11 +17,10 @@ struct cats_engine_options {
 	uint32_t chunk;             /* samples of a pass; 0 means 16. Part of what determines the bytes */
 	bool gradients;             /* otherwise only evaluation */
 	struct cats_loss_spec loss; /* of messages */
-	struct cats_feed feed;      /* where samples come from; checked by cats_feed_check */
 };
 
-/* Owns a pass and buffers for each thread. Borrows the model's configuration and keep lists, and the feed's data. A
- * change of keep lists needs a new engine. */
+/* Owns a pass and buffers for each thread, whatever the data. Borrows the model's configuration. A change of keep lists
+ * needs a new engine. */
 struct cats_engine;
 CATS_MUST_CHECK enum cats_status cats_engine_create(struct cats_engine **out, const struct cats_model *model,
 						    const struct cats_engine_options *options,
@@ -32,9 +31,11 @@ uint32_t cats_engine_threads(const struct cats_engine *engine);
 
 /* One batch. Every random draw follows from key and a sample's index alone. */
 struct cats_engine_job {
-	const uint32_t *samples; /* [count], indices into the feed's data; none twice */
-	size_t count;            /* 1 … options.batch */
+	const struct cats_feed *feed; /* checked by cats_feed_check */
+	const uint32_t *samples;      /* [count], indices into the feed's data; none twice */
+	size_t count;                 /* 1 … options.batch */
 	uint64_t key;
+	bool lossless; /* lose no messages in this batch */
 	double dropout;
 	double label_smoothing;
 	float *outputs; /* [count, rows, n_out] when not NULL: every output, say for predictions */

@@ -18,6 +18,8 @@ struct cats_evaluation_options {
 	const volatile int *stop; /* may be NULL; once not 0 the evaluation ends with CATS_ERR_INTERRUPTED */
 };
 
+struct cats_engine;
+
 struct cats_evaluation {
 	const char *metric; /* "accuracy" (labels; share of samples) or "mse" (targets) */
 	double value;
@@ -29,5 +31,14 @@ struct cats_evaluation {
 CATS_MUST_CHECK enum cats_status cats_evaluate(struct cats_evaluation *out, const struct cats_model *model,
 					       const struct cats_dataset *data, const char *name,
 					       const struct cats_evaluation_options *options, struct cats_error *error);
+
+/* The same on an engine that is there already, whose batch is at least CATS_EVALUATION_BATCH; of the options, threads
+ * and the probabilities of loss are the engine's. weights[weight_count] may be others than the model's. */
+#define CATS_EVALUATION_BATCH 1024U
+CATS_MUST_CHECK enum cats_status cats_evaluate_on(struct cats_evaluation *out, struct cats_engine *engine,
+						  const struct cats_model *model, const float *weights,
+						  const struct cats_dataset *data,
+						  const struct cats_evaluation_options *options,
+						  struct cats_error *error);
 
 #endif

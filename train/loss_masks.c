@@ -11,8 +11,10 @@
 /* Streams of one (sample, site). */
 enum stream { STREAM_LINK, STREAM_RECEIVER, STREAM_SENDER, STREAMS };
 
-/* Samples whose keys are held at once. */
-#define GROUP 64U
+/* Samples whose keys are held at once, devices there can be, packets whose draws are shared. */
+#define GROUP 32U
+#define DEVICES 64U
+#define SHARED_PACKETS 4U
 
 struct cats_loss_plan {
 	uint32_t devices;
@@ -119,29 +121,79 @@ static void draw(uint8_t *arrived, const uint64_t *keys, uint32_t B, uint64_t co
 		arrived[s] &= (uint8_t)(cats_random_event(keys[s], counter, threshold) == 0);
 }
 
-/* One message, sender i to receiver j: rows[travelling tokens, stride], B samples from the first. */
-static void fill_message(uint8_t *rows, size_t stride, const struct cats_loss_plan *plan, uint32_t site, uint32_t i,
-			 uint32_t j, uint64_t (*keys)[GROUP], uint32_t B)
+/* Counters of different packets, senders and receivers differ: i, j < 64. */
+static uint64_t counter_of(uint32_t packet, uint32_t i, uint32_t j)
+{
+	return (uint64_t)packet << 12 | i << 6 | j;
+}
+
+/* Keys of a group of samples at one site, and what they draw for a device's first packets, which all messages that the
+ * device hears (or sends) share. */
+struct group {
+	uint32_t B;
+	uint64_t keys[STREAMS][GROUP];
+	uint8_t hears[SHARED_PACKETS][DEVICES][GROUP], sends[SHARED_PACKETS][DEVICES][GROUP];
+};
+
+static void begin_group(struct group *g, const struct cats_loss_plan *plan, uint32_t site, const uint32_t *samples,
+			uint64_t key)
+{
+	uint32_t packets = 0;
+
+	for (uint32_t s = 0; s < g->B; s++) {
+		const uint64_t of_site = cats_random_key(cats_random_key(key, samples[s]), site);
+
+		for (uint32_t k = 0; k < STREAMS; k++)
+			g->keys[k][s] = cats_random_key(of_site, k);
+	}
+	for (uint32_t i = 0; i < plan->devices; i++)
+		if (plan->packets[(size_t)site * plan->devices + i].count > packets)
+			packets = plan->packets[(size_t)site * plan->devices + i].count;
+	for (uint32_t n = 0; n < packets && n < SHARED_PACKETS; n++) {
+		for (uint32_t j = 0; j < plan->devices; j++) {
+			memset(g->hears[n][j], 1, g->B);
+			memset(g->sends[n][j], 1, g->B);
+			draw(g->hears[n][j], g->keys[STREAM_RECEIVER], g->B, counter_of(n, 0, j),
+			     plan->threshold[STREAM_RECEIVER]);
+			draw(g->sends[n][j], g->keys[STREAM_SENDER], g->B, counter_of(n, 0, j),
+			     plan->threshold[STREAM_SENDER]);
+		}
+	}
+}
+
+/* row[s] &= packet n from i reached j. */
+static void add_packet(uint8_t *row, const struct group *g, const struct cats_loss_plan *plan, uint32_t n, uint32_t i,
+		       uint32_t j)
+{
+	draw(row, g->keys[STREAM_LINK], g->B, counter_of(n, i, j), plan->threshold[STREAM_LINK]);
+	if (n < SHARED_PACKETS) {
+		for (uint32_t s = 0; s < g->B; s++)
+			row[s] &= g->hears[n][j][s] & g->sends[n][i][s];
+	} else {
+		draw(row, g->keys[STREAM_RECEIVER], g->B, counter_of(n, 0, j), plan->threshold[STREAM_RECEIVER]);
+		draw(row, g->keys[STREAM_SENDER], g->B, counter_of(n, 0, i), plan->threshold[STREAM_SENDER]);
+	}
+}
+
+/* One message, sender i to receiver j: rows[travelling tokens, stride], for the group's samples. */
+static void fill_message(uint8_t *rows, size_t stride, const struct group *g, const struct cats_loss_plan *plan,
+			 uint32_t site, uint32_t i, uint32_t j)
 {
 	const struct cats_packets *packets = &plan->packets[(size_t)site * plan->devices + i];
-	const uint32_t tokens = plan->travelling[site];
+	uint32_t left = 0; /* tokens in the packet of the row above that are still to come */
 
-	for (uint32_t t = 0; t < tokens; t++) {
+	for (uint32_t t = 0; t < plan->travelling[site]; t++, left--) {
 		uint8_t *row = rows + t * stride;
-		const uint32_t first = cats_packet_first(packets, t);
 
-		if (t % packets->tokens_per_packet != 0) {
-			memcpy(row, row - stride, B);
+		if (left > 0) {
+			memcpy(row, row - stride, g->B);
 			continue;
 		}
-		for (uint32_t n = first; n < first + packets->packets_per_token; n++) {
-			/* i, j < 64 and n < 2^32: counters of different packets differ. */
-			const uint64_t packet = (uint64_t)n << 12;
+		left = packets->tokens_per_packet;
+		const uint32_t first = cats_packet_first(packets, t);
 
-			draw(row, keys[STREAM_LINK], B, packet | i << 6 | j, plan->threshold[STREAM_LINK]);
-			draw(row, keys[STREAM_RECEIVER], B, packet | j, plan->threshold[STREAM_RECEIVER]);
-			draw(row, keys[STREAM_SENDER], B, packet | i, plan->threshold[STREAM_SENDER]);
-		}
+		for (uint32_t n = first; n < first + packets->packets_per_token; n++)
+			add_packet(row, g, plan, n, i, j);
 	}
 }
 
@@ -150,25 +202,19 @@ void cats_loss_mask(uint8_t *received, const struct cats_loss_plan *plan, uint32
 {
 	const uint32_t D = plan->devices;
 	const size_t message = (size_t)plan->tokens * B;
-	uint64_t keys[STREAMS][GROUP];
+	struct group group;
 
 	memset(received, 1, cats_loss_mask_bytes(plan, B));
 	for (uint32_t first = 0; first < B; first += GROUP) {
-		const uint32_t group = B - first < GROUP ? B - first : GROUP;
-
-		for (uint32_t s = 0; s < group; s++) {
-			const uint64_t of_site = cats_random_key(cats_random_key(key, samples[first + s]), site);
-
-			for (uint32_t k = 0; k < STREAMS; k++)
-				keys[k][s] = cats_random_key(of_site, k);
-		}
+		group.B = B - first < GROUP ? B - first : GROUP;
+		begin_group(&group, plan, site, samples + first, key);
 		for (uint32_t i = 0; i < D; i++) {
 			if (plan->packets[(size_t)site * D + i].count == 0)
 				continue;
 			for (uint32_t j = 0; j < D; j++)
 				if (j != i)
-					fill_message(received + ((size_t)i * D + j) * message + first, B, plan, site, i,
-						     j, keys, group);
+					fill_message(received + ((size_t)i * D + j) * message + first, B, &group, plan,
+						     site, i, j);
 		}
 	}
 }

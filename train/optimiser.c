@@ -106,6 +106,8 @@ void cats_adamw_step(struct cats_model *model, float *m, float *v, const float *
 	};
 
 	(void)threads; /* unused without OpenMP */
+	/* One region for all tensors: their blocks are independent, and nobody has to wait in between. */
+#pragma omp parallel num_threads(threads)
 	for (uint32_t t = 0; t < model->tensor_count; t++) {
 		const struct cats_weight *tensor = &model->tensors[t];
 		const size_t count = (size_t)tensor->rows * tensor->columns;
@@ -113,7 +115,7 @@ void cats_adamw_step(struct cats_model *model, float *m, float *v, const float *
 
 		if (!decays(model, t))
 			of_tensor.keep = 1.0F;
-#pragma omp parallel for num_threads(threads) schedule(static) if (count > 2U * BLOCK)
+#pragma omp for schedule(static) nowait
 		for (size_t first = 0; first < count; first += BLOCK) {
 			const size_t at = tensor->offset + first;
 
@@ -129,6 +131,10 @@ void cats_average(float *average, const float *weights, size_t count, double dec
 
 	(void)threads; /* unused without OpenMP */
 #pragma omp parallel for num_threads(threads) schedule(static)
-	for (size_t i = 0; i < count; i++)
-		average[i] += share * (weights[i] - average[i]);
+	for (size_t first = 0; first < count; first += BLOCK) {
+		const size_t last = count - first < BLOCK ? count : first + BLOCK;
+
+		for (size_t i = first; i < last; i++)
+			average[i] += share * (weights[i] - average[i]);
+	}
 }

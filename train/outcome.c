@@ -12,13 +12,29 @@
 #define PATH_BYTES 4096
 #define RECORD_LIMIT (16U << 20)
 
+/* The last part of a path, and how long it is without a final slash. */
+static const char *last_name(int *length, const char *path)
+{
+	size_t end = strlen(path);
+	size_t begin;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
+		;
+	*length = (int)(end - begin);
+	return path + begin;
+}
+
 /* The card is written into memory first: the file is then whole or absent. */
 static enum cats_status print_card(FILE *out, const struct cats_session *s, const struct cats_model *model,
 				   const struct cats_train_result *result)
 {
 	const struct cats_config *c = &model->config;
+	int length;
+	const char *name = last_name(&length, s->options->out);
 
-	fprintf(out, "---\nlibrary_name: cats\nlicense: mit\n---\n# %s\n\n", s->options->out);
+	fprintf(out, "---\nlibrary_name: cats\nlicense: mit\n---\n# %.*s\n\n", length, name);
 	fprintf(out, "A transformer for CATS, %u layers of width %u (%u heads, feed-forward %u), for %u device%s.\n\n",
 		c->n_layers, c->d_model, c->n_heads, c->d_ff, c->devices, c->devices == 1 ? "" : "s");
 	fprintf(out, "| | |\n| --- | --- |\n");

@@ -161,10 +161,10 @@ static enum cats_status calibrate(double *scores, size_t stride, const struct ca
 		.batch = CALIBRATION_BATCH,
 		.threads = selection->threads,
 		.gradients = true,
-		.feed = {.data = selection->feed->data, .config = &model->config},
 	};
+	const struct cats_feed feed = {.data = selection->feed->data, .config = &model->config};
 	const size_t wanted = selection->samples != 0 ? selection->samples : 2048U;
-	const size_t samples = wanted < options.feed.data->samples ? wanted : options.feed.data->samples;
+	const size_t samples = wanted < feed.data->samples ? wanted : feed.data->samples;
 	uint32_t indices[CALIBRATION_BATCH];
 	struct cats_engine *engine = NULL;
 	float *gradient = malloc(model->weight_count * sizeof(*gradient));
@@ -175,7 +175,8 @@ static enum cats_status calibrate(double *scores, size_t stride, const struct ca
 		status = cats_fail(error, CATS_ERR_MEMORY, "keep lists: out of memory");
 	for (size_t first = 0; status == CATS_OK && first < samples; first += CALIBRATION_BATCH) {
 		const size_t left = samples - first;
-		const struct cats_engine_job job = {.samples = indices,
+		const struct cats_engine_job job = {.feed = &feed,
+						    .samples = indices,
 						    .count = left < CALIBRATION_BATCH ? left : CALIBRATION_BATCH};
 		struct cats_engine_result result;
 

@@ -274,6 +274,36 @@ enum cats_status cats_session_begin(enum cats_begin *begin, const struct cats_tr
 			 options->out, unfinished ? "an unfinished training" : "a finished model");
 }
 
+/* One line of a formatted config.json without indentation and comma. */
+static int line_of(const char **begin, const char *text)
+{
+	size_t length;
+
+	*begin = text + strspn(text, " \t");
+	length = strcspn(*begin, "\n");
+	while (length > 0 && (*begin)[length - 1] == ',')
+		length--;
+	return (int)length;
+}
+
+static enum cats_status config_differs(const char *then, const char *now, const char *path, struct cats_error *error)
+{
+	const char *was;
+	const char *is;
+	size_t same = 0;
+
+	while (then[same] != '\0' && then[same] == now[same])
+		same++;
+	while (same > 0 && then[same - 1] != '\n')
+		same--;
+	const int was_length = line_of(&was, then + same);
+	const int is_length = line_of(&is, now + same);
+
+	return cats_fail(error, CATS_ERR_MISMATCH,
+			 "%s: config: was begun with %.*s, not %.*s: use the same, or --force to begin anew", path,
+			 was_length, was, is_length, is);
+}
+
 enum cats_status cats_session_compare(const struct cats_session *session, const struct cats_metadata *saved,
 				      size_t saved_count, const char *path, struct cats_error *error)
 {
@@ -286,12 +316,8 @@ enum cats_status cats_session_compare(const struct cats_session *session, const 
 				then = saved[k].value;
 		if (then != NULL && strcmp(then, now->value) == 0)
 			continue;
-		if (strcmp(now->key, "config") == 0)
-			return cats_fail(
-				error, CATS_ERR_MISMATCH,
-				"%s: config: differs from the one it was begun with: use that one, or --force to "
-				"begin anew",
-				path);
+		if (strcmp(now->key, "config") == 0 && then != NULL)
+			return config_differs(then, now->value, path, error);
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "%s: %s: was begun with \"%s\", not \"%s\": use the same, or --force to begin anew",
 				 path, now->key, then != NULL ? then : "nothing", now->value);

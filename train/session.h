@@ -38,6 +38,7 @@ struct cats_session {
 	struct cats_metadata *fingerprint; /* what a resumed training must have in common, by name */
 	size_t fingerprint_count;
 	struct cats_engine *engine;
+	double guess; /* the loss of knowing nothing */
 };
 
 /* Opens the data, makes or loads the model, allocates; nothing is written. Free the session also after a failure. */
@@ -62,6 +63,7 @@ CATS_MUST_CHECK enum cats_status cats_session_compare(const struct cats_session 
 /* out/checkpoint/state.safetensors: everything that continues a training exactly. */
 CATS_MUST_CHECK enum cats_status cats_checkpoint_save(const struct cats_session *session, struct cats_error *error);
 CATS_MUST_CHECK enum cats_status cats_checkpoint_load(struct cats_session *session, struct cats_error *error);
+/* With the temporaries that killed runs left in out/ and out/checkpoint/. */
 void cats_checkpoint_remove(const struct cats_train_options *options);
 
 /* The finished model: directory, card and train.json (fingerprint and result). */

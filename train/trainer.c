@@ -17,6 +17,9 @@
 #define DIVERGED_FACTOR 3.0
 #define DIVERGED_STEPS 100U
 
+/* Longest name of the folder to make; the names in it must fit a path. */
+#define OUT_LIMIT 3900U
+
 /* What the seed is divided into. */
 enum purpose { FOR_ORDER, FOR_BATCHES, FOR_SELECTION };
 
@@ -51,11 +54,18 @@ static bool share(double value)
 	return value >= 0 && value < 1;
 }
 
+static bool probability(double value)
+{
+	return value >= 0 && value <= 1;
+}
+
 static enum cats_status check(const struct cats_train_options *o, struct cats_error *error)
 {
 	const char *wrong = NULL;
 
-	if (o->data == NULL || o->out == NULL || (o->config == NULL) == (o->init == NULL))
+	if (o->out != NULL && strlen(o->out) > OUT_LIMIT)
+		wrong = "out: the name is too long";
+	else if (o->data == NULL || o->out == NULL || (o->config == NULL) == (o->init == NULL))
 		wrong = "needs data, out and either config or init";
 	else if (o->epochs < 1 || o->epochs > 100000)
 		wrong = "epochs: 1 … 100000";
@@ -73,6 +83,9 @@ static enum cats_status check(const struct cats_train_options *o, struct cats_er
 		wrong = "clip: above 0, or 0 for none";
 	else if (!share(o->dropout) || !share(o->label_smoothing) || !share(o->average))
 		wrong = "dropout, label smoothing, decay of the average: at least 0 and below 1";
+	else if (!probability(o->messages.link) || !probability(o->messages.receiver) ||
+		 !probability(o->messages.sender) || !probability(o->augment.erase))
+		wrong = "message dropout, erasing: probabilities, 0 … 1";
 	else if (o->keep != 0 && !(o->keep > 0 && o->keep <= 1))
 		wrong = "keep: outside (0, 1]";
 	else if (o->keep_epochs >= o->epochs)
@@ -88,15 +101,12 @@ static struct cats_feed train_feed(const struct cats_session *s)
 static enum cats_status make_engine(struct cats_session *s, struct cats_error *error)
 {
 	const struct cats_engine_options options = {
-		.batch = s->options->batch,
+		.batch = s->options->batch > CATS_EVALUATION_BATCH ? s->options->batch : CATS_EVALUATION_BATCH,
 		.threads = s->options->threads,
 		.gradients = true,
 		.loss = s->options->messages,
-		.feed = train_feed(s),
 	};
 
-	cats_engine_free(s->engine);
-	s->engine = NULL;
 	return cats_engine_create(&s->engine, &s->model, &options, error);
 }
 
@@ -174,12 +184,23 @@ static enum cats_status save_checkpoint(struct cats_session *s, struct clocks *c
 	return cats_checkpoint_save(s, error);
 }
 
-/* Guessing costs log(n_out): a loss below that needs no alarm, however good the first batch was. */
+/* Guessing costs log(n_out), or the targets' mean square: a loss below that needs no alarm, however good the first
+ * batch was. */
+static double guessing_loss(const struct cats_session *s)
+{
+	const size_t targets = s->train.samples * s->train.targets_per_sample;
+	double squares = 0;
+
+	if (s->train.labels != NULL)
+		return log((double)s->model.config.n_out);
+	for (size_t i = 0; i < targets; i++)
+		squares += (double)s->train.targets[i] * (double)s->train.targets[i];
+	return squares / (double)targets;
+}
+
 static double alarm_loss(const struct cats_session *s)
 {
-	const double guess = s->train.labels != NULL ? log((double)s->model.config.n_out) : 0;
-
-	return DIVERGED_FACTOR * (s->state.initial_loss > guess ? s->state.initial_loss : guess);
+	return DIVERGED_FACTOR * (s->state.initial_loss > s->guess ? s->state.initial_loss : s->guess);
 }
 
 static enum cats_status watch(struct cats_session *s, double loss, double norm, struct cats_error *error)
@@ -215,7 +236,9 @@ static enum cats_status train_batch(struct cats_session *s, struct cats_error *e
 	const int threads = (int)cats_engine_threads(s->engine);
 	const size_t first = (size_t)s->state.batch * o->batch;
 	const size_t left = s->train.samples - first;
+	const struct cats_feed feed = train_feed(s);
 	const struct cats_engine_job job = {
+		.feed = &feed,
 		.samples = s->order + first,
 		.count = left < o->batch ? left : o->batch,
 		.key = cats_random_key(cats_random_key(o->seed, FOR_BATCHES), s->state.epoch),
@@ -277,14 +300,12 @@ static void report(struct cats_session *s, struct clocks *clocks, const struct c
 	s->options->report(s->options->context, &progress);
 }
 
-static enum cats_status evaluate(struct cats_evaluation *out, struct cats_session *s, float *weights,
+static enum cats_status evaluate(struct cats_evaluation *out, struct cats_session *s, const float *weights,
 				 const struct cats_dataset *data, struct cats_error *error)
 {
-	const struct cats_evaluation_options options = {.threads = s->options->threads, .stop = s->options->stop};
-	struct cats_model model = s->model; /* shares everything but the weights */
+	const struct cats_evaluation_options options = {.stop = s->options->stop};
 
-	model.weights = weights;
-	return cats_evaluate(out, &model, data, s->data_name, &options, error);
+	return cats_evaluate_on(out, s->engine, &s->model, weights, data, &options, error);
 }
 
 static bool improves(const struct cats_train_state *state, const struct cats_evaluation *validation)
@@ -304,13 +325,21 @@ static enum cats_status finish_epoch(struct cats_session *s, struct clocks *cloc
 	struct cats_train_state *state = &s->state;
 	const struct cats_schedule schedule = schedule_of(s);
 	float *weights = s->average != NULL ? s->average : s->model.weights;
+	const double mean = state->epoch_loss / (double)state->epoch_samples;
 	struct cats_evaluation validation;
 	char text[256];
-	enum cats_status status = evaluate(&validation, s, weights, &s->val, error);
+	enum cats_status status;
+
+	/* DIVERGED_STEPS may be more than a short training has. */
+	if (state->bad_steps > 0 && mean > alarm_loss(s))
+		return diverged(s, "mean loss", mean, error);
+	status = evaluate(&validation, s, weights, &s->val, error);
 
 	if (status < 0)
 		return status;
 	/* Before the keep lists have their final size, no model is a candidate. */
+	if (!isfinite(validation.loss))
+		return diverged(s, "loss on validation samples", validation.loss, error);
 	const bool candidate = s->options->keep == 0 || state->epoch >= s->options->keep_epochs;
 	const bool best = candidate && (s->options->keep_last || improves(state, &validation));
 
@@ -321,7 +350,7 @@ static enum cats_status finish_epoch(struct cats_session *s, struct clocks *cloc
 		state->best_value = validation.value;
 		state->best_loss = validation.loss;
 	}
-	state->last_loss = state->epoch_loss / (double)state->epoch_samples;
+	state->last_loss = mean;
 	report(s, clocks, &validation, best);
 	snprintf(text, sizeof(text), "%llu,%llu,%.8g,%.8g,%.8g,%.8g,%.1f\n", (unsigned long long)state->epoch + 1,
 		 (unsigned long long)state->step, cats_schedule_rate(&schedule, state->step), state->last_loss,
@@ -348,9 +377,12 @@ static enum cats_status train_epoch(struct cats_session *s, struct clocks *clock
 	const double interval = s->options->checkpoint_seconds > 0 ? s->options->checkpoint_seconds : 60;
 	enum cats_status status = CATS_OK;
 
-	if (s->state.batch == 0 && s->options->keep > 0 && s->state.epoch <= s->options->keep_epochs)
+	if (s->state.batch == 0 && s->options->keep > 0 && s->state.epoch <= s->options->keep_epochs) {
 		status = select_columns(s, error);
-	if (status == CATS_OK)
+		cats_engine_free(s->engine);
+		s->engine = NULL;
+	}
+	if (status == CATS_OK && s->engine == NULL)
 		status = make_engine(s, error);
 	if (status == CATS_OK && s->state.step == 0)
 		status = save_checkpoint(s, clocks, error);
@@ -366,22 +398,20 @@ static enum cats_status train_epoch(struct cats_session *s, struct clocks *clock
 		if (now_seconds() - clocks->checkpoint > interval)
 			status = save_checkpoint(s, clocks, error);
 	}
-	cats_engine_free(s->engine);
-	s->engine = NULL;
 	return status;
 }
 
 static enum cats_status interrupted(struct cats_session *s, struct clocks *clocks, struct cats_error *error)
 {
+	const bool saves = s->state.bad_steps == 0;
 	const enum cats_status status = save_checkpoint(s, clocks, error);
 
 	if (status < 0)
 		return status;
-	return cats_fail(
-		error, CATS_ERR_INTERRUPTED,
-		"%s: interrupted in epoch %llu after batch %llu: what was done is saved; the same command with "
-		"--resume continues",
-		s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.batch);
+	return cats_fail(error, CATS_ERR_INTERRUPTED,
+			 "%s: interrupted in epoch %llu after batch %llu: %s; the same command with --resume continues",
+			 s->options->out, (unsigned long long)s->state.epoch + 1, (unsigned long long)s->state.batch,
+			 saves ? "what was done is saved" : "the loss was far up, so an earlier checkpoint is kept");
 }
 
 static enum cats_status finish(struct cats_train_result *result, struct cats_session *s, struct cats_error *error)
@@ -389,9 +419,11 @@ static enum cats_status finish(struct cats_train_result *result, struct cats_ses
 	struct cats_evaluation validation;
 	struct cats_evaluation test = {0};
 	struct cats_model model = s->model;
-	enum cats_status status = evaluate(&validation, s, s->best, &s->val, error);
+	enum cats_status status = s->engine == NULL ? make_engine(s, error) : CATS_OK;
 
 	model.weights = s->best;
+	if (status == CATS_OK)
+		status = evaluate(&validation, s, s->best, &s->val, error);
 	if (status == CATS_OK && s->has_test)
 		status = evaluate(&test, s, s->best, &s->test, error);
 	if (status < 0)
@@ -420,6 +452,7 @@ static enum cats_status run(struct cats_train_result *result, struct cats_sessio
 	enum cats_status status = CATS_OK;
 
 	clocks.last = clocks.checkpoint = clocks.begun;
+	s->guess = guessing_loss(s);
 	while (status == CATS_OK && s->state.epoch < s->options->epochs) {
 		status = train_epoch(s, &clocks, error);
 		if (status == CATS_OK && !stopped(s))

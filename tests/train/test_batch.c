@@ -51,7 +51,7 @@ static int fill_pixels(void **state)
 static float *fill(const struct cats_feed *feed, const uint32_t *samples, uint32_t B, uint64_t key)
 {
 	float *input = malloc((size_t)12 * 9 * B * sizeof(float));
-	void *scratch = malloc(cats_feed_scratch_bytes(feed, B));
+	void *scratch = malloc(cats_feed_scratch_bytes(feed->config, B));
 
 	cats_feed_fill(input, scratch, feed, samples, B, key);
 	free(scratch);

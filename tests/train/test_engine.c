@@ -45,9 +45,10 @@ static void run(struct outcome *out, const struct cats_model *model, const struc
 		.chunk = 8,
 		.gradients = true,
 		.loss = {.link = loss, .receiver = loss / 2, .sender = loss / 2},
-		.feed = {.data = data, .config = &model->config},
 	};
+	const struct cats_feed feed = {.data = data, .config = &model->config};
 	const struct cats_engine_job job = {
+		.feed = &feed,
 		.samples = samples,
 		.count = SAMPLES,
 		.key = 5,
