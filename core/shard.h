@@ -4,7 +4,10 @@
 #ifndef CATS_CORE_SHARD_H
 #define CATS_CORE_SHARD_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "core/status.h"
 
 #define CATS_SHARD_MAGIC 0x53544143U /* "CATS" read as a little-endian u32 */
 #define CATS_SHARD_VERSION 1U
@@ -222,5 +225,31 @@ static inline uint32_t cats_weights_bytes(enum cats_target target, uint32_t N, u
 {
 	return (target == CATS_TARGET_NRF52840 ? (N + 1U) & ~1U : N) * cats_round4(K);
 }
+
+/* A shard whose bytes were checked: everything that an inference will read or write lies inside the shard or the arena,
+ * whatever the numbers in it are. Not checked are the bounds of accumulators, which only change results. */
+struct cats_shard {
+	const uint8_t *bytes;
+	const struct cats_shard_header *header; /* the same address */
+	const struct cats_shard_site *sites;    /* [header->site_count] */
+	const struct cats_op *ops;              /* [header->op_count] */
+};
+
+/* Checks `size` bytes at `bytes`, which must stay where they are, unchanged, while `out` is used. Returns 0 or an enum
+ * cats_refusal of the kind SHARD_; then *where is the offset of the header field, site or op that is refused. */
+CATS_MUST_CHECK int cats_shard_open(struct cats_shard *out, const void *bytes, size_t size, uint32_t *where);
+
+/* The CRC-32 that the header must hold. Requires size >= 96. */
+uint32_t cats_shard_checksum(const void *bytes, size_t size);
+
+/* Senders of a site, [header->devices]; those with columns > 0 other than the device itself have a message. */
+static inline const struct cats_shard_sender *cats_shard_senders(const struct cats_shard *shard,
+								 const struct cats_shard_site *site)
+{
+	return (const struct cats_shard_sender *)(const void *)(shard->bytes + site->senders);
+}
+
+/* Words of receipt bits of each sender; 0 when nothing is received. */
+uint32_t cats_shard_receipt_words(const struct cats_shard *shard, const struct cats_shard_site *site);
 
 #endif
