@@ -7,6 +7,7 @@
 #ifndef CATS_CORE_KERNELS_H
 #define CATS_CORE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -112,9 +113,8 @@ extern const struct cats_kernels cats_kernels_nrf52840_c;
 /* The plain C for a shard's target. */
 const struct cats_kernels *cats_kernels_for(enum cats_target target);
 
-/* Host only, for target 1: the fastest of those that this processor runs; or the one of a name ("plain", "avx2",
- * "avx512"), NULL if the processor does not run it. */
-const struct cats_kernels *cats_kernels_host(void);
-const struct cats_kernels *cats_kernels_host_named(const char *name);
+/* Host only, for target 1: fills the table with the fastest kernels that this processor runs (name NULL), or with those
+ * of a name ("plain", "avx2", "avx512"); false if the processor does not run these. */
+bool cats_kernels_host(struct cats_kernels *out, const char *name);
 
 #endif
