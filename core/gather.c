@@ -161,11 +161,9 @@ bool cats_op_gather(struct cats_node *n, const struct cats_op *op)
 		if (!zero_view(n, site))
 			return false;
 		go_to(n, OPEN);
-		n->gather.open = n->gather.own > 0 || n->gather.missing > 0;
-		if (n->gather.open) {
-			n->state = CATS_NODE_GATHER;
-			return false;
-		}
+		n->gather.open = true;
+		n->state = CATS_NODE_GATHER;
+		return false;
 	}
 	return settle_losses(n, site);
 }

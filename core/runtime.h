@@ -40,7 +40,7 @@ struct cats_node_config {
 /* What cats_node_step reports; negative numbers are refusals. */
 enum cats_node_state {
 	CATS_NODE_WORKING = 0, /* the budget is used: call again */
-	CATS_NODE_GATHER,      /* a gather is open: move packets, then cats_node_end_gather */
+	CATS_NODE_GATHER,      /* a gather is open: move packets, if any, then cats_node_end_gather */
 	CATS_NODE_DONE,        /* the result is there */
 	CATS_NODE_IDLE,        /* nothing was started */
 };
