@@ -263,13 +263,14 @@ static enum cats_status read_rows(struct cats_csv *out, struct scanner *s, const
 /* Whether the first field of the row at hand is something else than a number. Leaves the text as it is. */
 static bool begins_with_text(const struct scanner *s)
 {
-	const char *text = s->next + (*s->next == '"');
+	const bool quoted = *s->next == '"';
+	const char *text = s->next + quoted;
 	const size_t left = (size_t)(s->end - text);
 	char start[64];
 	size_t length = 0;
 	float number;
 
-	while (length < left && length + 1 < sizeof start && !strchr(",\r\n\"", text[length]))
+	while (length < left && length + 1 < sizeof start && !strchr(quoted ? "\"" : ",\r\n", text[length]))
 		length++;
 	memcpy(start, text, length);
 	start[length] = '\0';

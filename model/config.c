@@ -320,6 +320,18 @@ enum cats_status cats_config_parse(struct cats_config *out, const char *text, si
 	return status == CATS_OK ? cats_config_check(out, name, error) : status;
 }
 
+/* The shortest of the usual precisions that reads back as the same double. cJSON's own is content with a neighbour. */
+static const cJSON *add_real(cJSON *object, const char *key, double value)
+{
+	char text[32];
+	int digits = 15;
+
+	do
+		(void)snprintf(text, sizeof text, "%.*g", digits, value);
+	while (strtod(text, NULL) != value && ++digits <= 17);
+	return cJSON_AddRawToObject(object, key, text);
+}
+
 static bool format_fields(cJSON *object, const void *base, const struct field *fields, size_t count)
 {
 	bool ok = object != NULL;
@@ -330,7 +342,7 @@ static bool format_fields(cJSON *object, const void *base, const struct field *f
 		if (field->type == FIELD_INTEGER)
 			item = cJSON_AddNumberToObject(object, field->key, load_u32(base, field));
 		else if (field->type == FIELD_REAL)
-			item = cJSON_AddNumberToObject(object, field->key, load_real(base, field));
+			item = add_real(object, field->key, load_real(base, field));
 		else if (field->type == FIELD_BOOL)
 			item = cJSON_AddBoolToObject(object, field->key, load_bool(base, field));
 		else

@@ -274,34 +274,35 @@ enum cats_status cats_session_begin(enum cats_begin *begin, const struct cats_tr
 			 options->out, unfinished ? "an unfinished training" : "a finished model");
 }
 
-/* One line of a formatted config.json without indentation and comma. */
-static int line_of(const char **begin, const char *text)
+/* One line of a formatted config.json on one line of an error: no indentation, no comma, blanks for tabs. */
+#define LINE_BYTES 80
+static void copy_line(char out[LINE_BYTES], const char *text)
 {
-	size_t length;
+	size_t length = 0;
 
-	*begin = text + strspn(text, " \t");
-	length = strcspn(*begin, "\n");
-	while (length > 0 && (*begin)[length - 1] == ',')
+	text += strspn(text, " \t");
+	for (; length < LINE_BYTES - 1 && text[length] != '\0' && text[length] != '\n'; length++)
+		out[length] = text[length] == '\t' ? ' ' : text[length];
+	while (length > 0 && out[length - 1] == ',')
 		length--;
-	return (int)length;
+	out[length] = '\0';
 }
 
 static enum cats_status config_differs(const char *then, const char *now, const char *path, struct cats_error *error)
 {
-	const char *was;
-	const char *is;
+	char was[LINE_BYTES];
+	char is[LINE_BYTES];
 	size_t same = 0;
 
 	while (then[same] != '\0' && then[same] == now[same])
 		same++;
 	while (same > 0 && then[same - 1] != '\n')
 		same--;
-	const int was_length = line_of(&was, then + same);
-	const int is_length = line_of(&is, now + same);
-
+	copy_line(was, then + same);
+	copy_line(is, now + same);
 	return cats_fail(error, CATS_ERR_MISMATCH,
-			 "%s: config: was begun with %.*s, not %.*s: use the same, or --force to begin anew", path,
-			 was_length, was, is_length, is);
+			 "%s: config: was begun with %s, not %s: use the same, or --force to begin anew", path, was,
+			 is);
 }
 
 enum cats_status cats_session_compare(const struct cats_session *session, const struct cats_metadata *saved,

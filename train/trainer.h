@@ -66,6 +66,9 @@ struct cats_train_result {
 /* The documented defaults; data, out and one of config and init are still to be set. */
 struct cats_train_options cats_train_defaults(void);
 
+/* Refuses values outside their ranges (CATS_ERR_USAGE); cats_train does so first of all. */
+CATS_MUST_CHECK enum cats_status cats_train_check(const struct cats_train_options *options, struct cats_error *error);
+
 /* Writes out/{config.json, model.safetensors, README.md, curve.csv, train.json}, and out/checkpoint/ until finished.
  * CATS_ERR_DIVERGED: out/checkpoint holds the last good state. */
 CATS_MUST_CHECK enum cats_status cats_train(struct cats_train_result *result, const struct cats_train_options *options,

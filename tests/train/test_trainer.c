@@ -250,7 +250,7 @@ static void test_wrong_resume(void **state)
 	expect_refusal(&other, "learning rate");
 	other = options;
 	other.devices = 2;
-	expect_refusal(&other, "config");
+	expect_refusal(&other, "\"devices\": 1"); /* which of the config's fields */
 	other = options;
 	other.epochs = 4;
 	expect_refusal(&other, "epochs");
@@ -304,7 +304,39 @@ static void test_damaged_checkpoint(void **state)
 		assert_true(cats_train(&result, &options, &error) < 0);
 		bytes[at] ^= 0x11;
 	}
+	/* the last bit of a number, which is as good a number as before */
+	for (size_t from_end = 1; from_end < size / 2; from_end += size / 7) {
+		stopper = (struct stopper){.after = 1};
+		bytes[size - from_end] ^= 0x01;
+		assert_int_equal(cats_file_write(path, bytes, size, &error), CATS_OK);
+		assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_FORMAT);
+		bytes[size - from_end] ^= 0x01;
+	}
 	free(bytes);
+}
+
+/* What a killed run left half-written is gone once a run has finished; a stranger's file is not. */
+static void test_leftovers(void **state)
+{
+	char out[300];
+	char path[1200];
+	struct cats_error error = {0};
+	struct cats_train_result result;
+	struct cats_train_options options = small_options(out, "leftovers");
+
+	(void)state;
+	options.epochs = 1;
+	snprintf(path, sizeof(path), "%s/checkpoint", out);
+	assert_int_equal(cats_directory_make(path, &error), CATS_OK);
+	static const char *const files[] = {"checkpoint/state.safetensors.tmp-1", "model.safetensors.tmp-1",
+					    "my.tmp-1"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", out, files[i]);
+		assert_int_equal(cats_file_write(path, "half", 4, &error), CATS_OK);
+	}
+	train(&result, &options);
+	assert_false(exists(out, "checkpoint") || exists(out, files[1]));
+	assert_true(exists(out, files[2]));
 }
 
 static void test_divergence(void **state)
@@ -328,6 +360,15 @@ static void test_divergence(void **state)
 	options.epochs = 60;
 	options.average = 0;
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_DIVERGED);
+	/* finite again, and over before a hundred steps are */
+	options = small_options(out, "short");
+	options.rate = 30;
+	options.rate_floor = 1;
+	options.warmup_epochs = 0;
+	options.epochs = 2;
+	options.average = 0;
+	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_DIVERGED);
+	assert_false(exists(out, "model.safetensors"));
 }
 
 /* Fine-tuning starts from the model, and its pruned columns carry no weights. */
@@ -408,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_wrong_resume),
 		cmocka_unit_test(test_damaged_checkpoint),
+		cmocka_unit_test(test_leftovers),
 		cmocka_unit_test(test_divergence),
 		cmocka_unit_test(test_init),
 		cmocka_unit_test(test_usage),

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels behind a clock. See phases.h; bench/CMakeLists.txt names the wrapped functions to the linker. */
+#include "bench/phases.h"
+
+#include <cblas.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/kernels.h"
+#include "train/batch.h"
+#include "train/loss_masks.h"
+
+static int timing;
+static double sums[CATS_PHASES];
+static double begun;
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+const char *cats_phase_name(enum cats_phase phase)
+{
+	static const char *const names[CATS_PHASES] = {
+		[CATS_PHASE_PRODUCTS] = "products",   [CATS_PHASE_NORMS] = "gathers and norms",
+		[CATS_PHASE_ATTENTION] = "attention", [CATS_PHASE_INPUT] = "input and masks",
+		[CATS_PHASE_PACKING] = "packing",     [CATS_PHASE_OPTIMISER] = "optimiser",
+		[CATS_PHASE_OTHER] = "other",
+	};
+
+	return names[phase];
+}
+
+void cats_phases_start(void)
+{
+	memset(sums, 0, sizeof(sums));
+	timing = 1;
+}
+
+void cats_phases_stop(double *seconds)
+{
+	timing = 0;
+	memcpy(seconds, sums, sizeof(sums));
+}
+
+void cats_phase_begin(enum cats_phase phase)
+{
+	(void)phase;
+	if (timing != 0)
+		begun = now_seconds();
+}
+
+void cats_phase_end(enum cats_phase phase)
+{
+	if (timing != 0)
+		sums[phase] += now_seconds() - begun;
+}
+
+/* WRAP(phase, name, parameters, arguments): the wrapper and the declaration of the real one. */
+#define WRAP(phase, name, parameters, arguments) \
+	void __real_##name parameters;           \
+	void __wrap_##name parameters;           \
+	void __wrap_##name parameters            \
+	{                                        \
+		cats_phase_begin(phase);         \
+		__real_##name arguments;         \
+		cats_phase_end(phase);           \
+	}
+
+WRAP(CATS_PHASE_PRODUCTS, cblas_sgemm,
+     (enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE ta, enum CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k,
+      float alpha, const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc),
+     (order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+WRAP(CATS_PHASE_NORMS, cats_norm_forward,
+     (cats_real * y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at, struct cats_panel x,
+      const cats_real *gain, const cats_real *bias, enum cats_norm norm, cats_real eps, size_t width),
+     (y, xhat, rstd, at, x, gain, bias, norm, eps, width))
+WRAP(CATS_PHASE_NORMS, cats_norm_replay,
+     (cats_real * y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
+      const cats_real *bias, enum cats_norm norm, size_t width),
+     (y, xhat, at, gain, bias, norm, width))
+WRAP(CATS_PHASE_NORMS, cats_norm_backward,
+     (struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
+      const cats_real *rstd, const struct cats_reception *at, const cats_real *gain, enum cats_norm norm, size_t width),
+     (dx, d_gain, d_bias, dy, xhat, rstd, at, gain, norm, width))
+WRAP(CATS_PHASE_NORMS, cats_gather,
+     (cats_real * view, const struct cats_reception *at, struct cats_panel x, size_t width), (view, at, x, width))
+WRAP(CATS_PHASE_NORMS, cats_scatter_add,
+     (struct cats_panel dx, const cats_real *view, const struct cats_reception *at, size_t width),
+     (dx, view, at, width))
+WRAP(CATS_PHASE_ATTENTION, cats_attention_forward,
+     (struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
+      const struct cats_head *head),
+     (o, p, q, k, v, head))
+WRAP(CATS_PHASE_ATTENTION, cats_attention_backward,
+     (struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o, const cats_real *p,
+      struct cats_panel q, struct cats_panel k, struct cats_panel v, const struct cats_head *head, cats_real *ds),
+     (dq, dk, dv, d_o, p, q, k, v, head, ds))
+WRAP(CATS_PHASE_INPUT, cats_feed_fill,
+     (float *input, void *scratch, const struct cats_feed *feed, const uint32_t *samples, uint32_t B, uint64_t key),
+     (input, scratch, feed, samples, B, key))
+WRAP(CATS_PHASE_INPUT, cats_loss_mask,
+     (uint8_t * received, const struct cats_loss_plan *plan, uint32_t site, const uint32_t *samples, uint32_t B,
+      uint64_t key),
+     (received, plan, site, samples, B, key))
+WRAP(CATS_PHASE_PACKING, cats_views_pack,
+     (cats_real * packed, const struct cats_views *views, const cats_real *weights), (packed, views, weights))
+WRAP(CATS_PHASE_PACKING, cats_views_unpack_add,
+     (cats_real * gradient, const struct cats_views *views, const cats_real *packed), (gradient, views, packed))
