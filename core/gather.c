@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* SomeGather on one device: what it sends, what it takes, what it lacks (docs/SPEC-integer.md, 2). Freestanding.
+ *
+ * A received token is copied to where its sender's columns lie in the view, so a view is ready when a gather ends but
+ * for tokens of which only a part arrived, which are set to 0. */
+#include <string.h>
+
+#include "core/node.h"
+
+/* Bytes that one unit of work sets to 0, at four cycles each (newlib's small memset). */
+#define ZERO_BYTES 2048U
+#define ZERO_CYCLES(bytes) (4U * (bytes) + 40U)
+
+enum phase { RECEIPTS, ZERO, OPEN, LOSSES };
+
+static bool is_own(const struct cats_node *n, uint32_t sender)
+{
+	return sender == n->shard.header->device;
+}
+
+uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site *site, uint32_t t)
+{
+	const struct cats_shard_sender *senders = cats_node_senders(n, site);
+	uint64_t lost = 0;
+
+	for (uint64_t left = n->gather.lost; left != 0; left &= left - 1U) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(left);
+		const struct cats_message message = cats_node_message(n, site, senders[i].columns);
+
+		if (!cats_message_arrived(&message, cats_node_receipt(n, site, i), t))
+			lost |= UINT64_C(1) << i;
+	}
+	return lost;
+}
+
+/* Receipt bits of sender at.row are cleared, and what it will send is counted. */
+static void clear_receipt(struct cats_node *n, const struct cats_shard_site *site, uint32_t sender)
+{
+	const struct cats_shard_sender *from = cats_node_senders(n, site) + sender;
+	const struct cats_message message = cats_node_message(n, site, is_own(n, sender) ? 0 : from->columns);
+
+	memset(cats_node_receipt(n, site, sender), 0, (size_t)n->gather.words * 4U);
+	n->gather.left[sender] = (uint16_t)message.packets;
+	n->gather.missing += message.packets;
+	if (!is_own(n, sender))
+		n->share.expected += (uint64_t)site->tokens * from->columns;
+}
+
+static bool clear_receipts(struct cats_node *n, const struct cats_shard_site *site)
+{
+	const uint32_t D = n->shard.header->devices;
+
+	if (n->at.row == 0) {
+		const struct cats_message own = cats_node_message(n, site, site->kept);
+
+		n->gather.site = site->site;
+		n->gather.words = cats_shard_receipt_words(&n->shard, site);
+		n->gather.own = (uint16_t)own.packets;
+		n->gather.next = 0;
+		n->gather.missing = 0;
+		n->gather.lost = 0;
+	}
+	for (; n->at.row < D; n->at.row++) {
+		if (!cats_node_afford(n, 80U + ZERO_CYCLES(4U * n->gather.words)))
+			return false;
+		clear_receipt(n, site, n->at.row);
+	}
+	return true;
+}
+
+/* All of a row but the own columns, a piece at a time; at.column counts bytes. */
+static bool zero_row(struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
+{
+	const struct cats_shard_sender *own = cats_node_senders(n, site) + n->shard.header->device;
+	const uint32_t first = (uint32_t)own->first * site->column_bytes;
+	const uint32_t bytes = (uint32_t)own->columns * site->column_bytes;
+	uint8_t *view = cats_node_arena(n, site->view + row * site->stride);
+
+	while (n->at.column < site->stride) {
+		uint32_t end = bytes > 0 && n->at.column < first ? first : site->stride;
+
+		if (bytes > 0 && n->at.column == first) {
+			n->at.column = first + bytes;
+			continue;
+		}
+		end = cats_least(end, n->at.column + ZERO_BYTES);
+		if (!cats_node_afford(n, ZERO_CYCLES(end - n->at.column)))
+			return false;
+		memset(view + n->at.column, 0, end - n->at.column);
+		n->at.column = end;
+	}
+	n->at.column = 0;
+	return true;
+}
+
+static bool zero_view(struct cats_node *n, const struct cats_shard_site *site)
+{
+	for (; n->at.row < site->tokens; n->at.row++)
+		if (!zero_row(n, site, n->at.row))
+			return false;
+	return true;
+}
+
+/* Token at.row of sender at.output, which lost packets: its columns count as arrived, or a part that arrived is set to
+ * 0 a piece at a time. */
+static bool settle_token(struct cats_node *n, const struct cats_shard_site *site)
+{
+	const struct cats_shard_sender *sender = cats_node_senders(n, site) + n->at.output;
+	const struct cats_message message = cats_node_message(n, site, sender->columns);
+	uint8_t *columns = (uint8_t *)cats_node_arena(n, site->view + n->at.row * site->stride) +
+			   sender->first * site->column_bytes;
+
+	if (n->at.column == 0) {
+		if (!cats_node_afford(n, 60U + message.parts))
+			return false;
+		if (cats_message_arrived(&message, cats_node_receipt(n, site, n->at.output), n->at.row)) {
+			n->share.arrived += sender->columns;
+			return true;
+		}
+		if (message.parts == 1)
+			return true;
+	}
+	while (n->at.column < message.token_bytes) {
+		const uint32_t bytes = cats_least(message.token_bytes - n->at.column, ZERO_BYTES);
+
+		if (n->at.column > 0 && !cats_node_afford(n, ZERO_CYCLES(bytes)))
+			return false;
+		memset(columns + n->at.column, 0, bytes);
+		n->at.column += bytes;
+	}
+	return true;
+}
+
+static bool settle_losses(struct cats_node *n, const struct cats_shard_site *site)
+{
+	if (n->gather.lost == 0)
+		return true;
+	for (; n->at.row < site->tokens; n->at.row++, n->at.output = 0)
+		for (; n->at.output < n->shard.header->devices; n->at.output++, n->at.column = 0)
+			if ((n->gather.lost >> n->at.output & 1U) != 0 && !settle_token(n, site))
+				return false;
+	return true;
+}
+
+static void go_to(struct cats_node *n, enum phase phase)
+{
+	n->at.phase = phase;
+	n->at.row = n->at.output = n->at.column = 0;
+}
+
+bool cats_op_gather(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+
+	if (n->at.phase == RECEIPTS) {
+		if (!clear_receipts(n, site))
+			return false;
+		go_to(n, ZERO);
+	}
+	if (n->at.phase == ZERO) {
+		if (!zero_view(n, site))
+			return false;
+		go_to(n, OPEN);
+		n->gather.open = true;
+		n->state = CATS_NODE_GATHER;
+		return false;
+	}
+	return settle_losses(n, site);
+}
+
+bool cats_node_gather_complete(const struct cats_node *n)
+{
+	return n->gather.open && n->gather.missing == 0;
+}
+
+uint16_t cats_node_open_site(const struct cats_node *n)
+{
+	return n->gather.open ? n->gather.site : CATS_NO_SITE;
+}
+
+int cats_node_end_gather(struct cats_node *n)
+{
+	const struct cats_shard_site *site = n->shard.sites + n->gather.site;
+
+	if (!n->gather.open)
+		return CATS_REFUSED_CALL_NO_GATHER;
+	for (uint32_t i = 0; i < n->shard.header->devices; i++) {
+		if (n->gather.left[i] > 0)
+			n->gather.lost |= UINT64_C(1) << i;
+		else if (!is_own(n, i))
+			n->share.arrived += (uint64_t)site->tokens * cats_node_senders(n, site)[i].columns;
+	}
+	n->gather.open = false;
+	n->state = CATS_NODE_WORKING;
+	go_to(n, LOSSES);
+	return 0;
+}
+
+/* Bytes first … first + count - 1 of a token of the own message: kept columns only. */
+static void copy_own(uint8_t *to, const struct cats_node *n, const struct cats_shard_site *site, uint32_t t,
+		     const struct cats_packet_span *span)
+{
+	const struct cats_shard_sender *own = cats_node_senders(n, site) + n->shard.header->device;
+	const uint8_t *row =
+		(const uint8_t *)cats_node_arena(n, site->view + t * site->stride) + own->first * site->column_bytes;
+	const uint16_t *kept = cats_node_shard(n, site->kept_list);
+
+	if (site->kept_list == 0) {
+		memcpy(to, row + span->first_byte, span->bytes);
+		return;
+	}
+	for (uint32_t i = 0; i < span->bytes; i++) {
+		const uint32_t byte = span->first_byte + i;
+
+		to[i] = row[kept[byte / site->column_bytes] * site->column_bytes + byte % site->column_bytes];
+	}
+}
+
+int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet)
+{
+	const struct cats_shard_site *site = n->shard.sites + n->gather.site;
+	const struct cats_packet_header header = {
+		.plan = (uint32_t)n->shard.header->plan_id,
+		.inference = n->inference,
+		.site = n->gather.site,
+		.packet = number,
+		.sender = (uint8_t)n->shard.header->device,
+		.version = CATS_PACKET_VERSION,
+	};
+	struct cats_message message;
+	struct cats_packet_span span;
+
+	if (!n->gather.open)
+		return CATS_REFUSED_CALL_NO_GATHER;
+	if (number >= n->gather.own)
+		return CATS_REFUSED_PACKET_NUMBER;
+	message = cats_node_message(n, site, site->kept);
+	span = cats_message_span(&message, number);
+	memcpy(packet, &header, sizeof(header));
+	for (uint32_t i = 0; i < span.count; i++)
+		copy_own(packet + sizeof(header) + i * span.bytes, n, site, span.first_token + i, &span);
+	return (int)(sizeof(header) + span.count * span.bytes);
+}
+
+uint32_t cats_node_next_packet(struct cats_node *n, uint8_t *packet)
+{
+	int length;
+
+	if (!n->gather.open || n->gather.next >= n->gather.own)
+		return 0;
+	length = cats_node_packet(n, n->gather.next, packet);
+	n->gather.next++;
+	return (uint32_t)length;
+}
+
+/* Who sent it and for when: everything that does not depend on its length. */
+static int check_packet(const struct cats_node *n, const struct cats_packet_header *header)
+{
+	if (header->version != CATS_PACKET_VERSION)
+		return CATS_REFUSED_PACKET_VERSION;
+	if (header->plan != (uint32_t)n->shard.header->plan_id)
+		return CATS_REFUSED_PACKET_PLAN;
+	if (header->inference != n->inference)
+		return CATS_REFUSED_PACKET_INFERENCE;
+	if (!n->gather.open || header->site != n->gather.site)
+		return CATS_REFUSED_PACKET_SITE;
+	if (is_own(n, header->sender))
+		return CATS_REFUSED_PACKET_OWN;
+	if (header->sender >= n->shard.header->devices ||
+	    cats_node_senders(n, n->shard.sites + header->site)[header->sender].columns == 0)
+		return CATS_REFUSED_PACKET_SENDER;
+	return 0;
+}
+
+/* Senders often keep 4 or 8 columns: a call of memcpy would cost more than the copy. */
+static void copy_token(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+	while (bytes >= 8) {
+		__builtin_memcpy(to, from, 8);
+		to += 8;
+		from += 8;
+		bytes -= 8;
+	}
+	while (bytes-- > 0)
+		*to++ = *from++;
+}
+
+int cats_node_receive(struct cats_node *n, const uint8_t *packet, size_t length)
+{
+	const uint8_t *payload = packet + sizeof(struct cats_packet_header);
+	struct cats_packet_header header;
+	const struct cats_shard_site *site;
+	const struct cats_shard_sender *sender;
+	struct cats_message message;
+	struct cats_packet_span span;
+	uint32_t *receipt;
+	int refusal;
+
+	if (length < sizeof(header))
+		return CATS_REFUSED_PACKET_SHORT;
+	if (length > sizeof(header) + n->shard.header->payload_max)
+		return CATS_REFUSED_PACKET_LONG;
+	memcpy(&header, packet, sizeof(header));
+	refusal = check_packet(n, &header);
+	if (refusal != 0)
+		return refusal;
+	site = n->shard.sites + header.site;
+	sender = cats_node_senders(n, site) + header.sender;
+	message = cats_node_message(n, site, sender->columns);
+	if (header.packet >= message.packets)
+		return CATS_REFUSED_PACKET_NUMBER;
+	span = cats_message_span(&message, header.packet);
+	if (length != sizeof(header) + (size_t)span.count * span.bytes)
+		return CATS_REFUSED_PACKET_LENGTH;
+	receipt = cats_node_receipt(n, site, header.sender) + header.packet / 32U;
+	if (*receipt >> header.packet % 32U & 1U)
+		return CATS_REFUSED_PACKET_DUPLICATE;
+	*receipt |= 1U << header.packet % 32U;
+	n->gather.left[header.sender]--;
+	n->gather.missing--;
+	for (uint32_t i = 0; i < span.count; i++)
+		copy_token((uint8_t *)cats_node_arena(n, site->view + (span.first_token + i) * site->stride) +
+				   sender->first * site->column_bytes + span.first_byte,
+			   payload + i * span.bytes, span.bytes);
+	return 0;
+}

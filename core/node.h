@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the runtime share: a node's places and its budget. Private to core/. Freestanding. */
+#ifndef CATS_CORE_NODE_H
+#define CATS_CORE_NODE_H
+
+#include "core/runtime.h"
+
+static inline const struct cats_shard_header *cats_node_header(const struct cats_node *n)
+{
+	return n->shard.header;
+}
+
+static inline const void *cats_node_shard(const struct cats_node *n, uint32_t offset)
+{
+	return n->shard.bytes + offset;
+}
+
+static inline void *cats_node_arena(const struct cats_node *n, uint32_t offset)
+{
+	return n->arena + offset;
+}
+
+static inline const struct cats_shard_sender *cats_node_senders(const struct cats_node *n,
+								const struct cats_shard_site *site)
+{
+	return cats_shard_senders(&n->shard, site);
+}
+
+static inline struct cats_message cats_node_message(const struct cats_node *n, const struct cats_shard_site *site,
+						    uint32_t columns)
+{
+	return cats_message_of(site->tokens, columns * site->column_bytes, n->shard.header->payload_max);
+}
+
+static inline uint32_t *cats_node_receipt(const struct cats_node *n, const struct cats_shard_site *site,
+					  uint32_t sender)
+{
+	return (uint32_t *)cats_node_arena(n, site->receipt) + sender * n->gather.words;
+}
+
+/* Takes `cycles` from the step's budget: false when they do not fit it and something was done already. */
+static inline bool cats_node_afford(struct cats_node *n, uint32_t cycles)
+{
+	if (n->worked && cycles > n->budget)
+		return false;
+	n->budget = cycles > n->budget ? 0 : n->budget - cycles;
+	n->worked = true;
+	return true;
+}
+
+static inline uint32_t cats_least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Senders with columns at the latest gather whose token t did not arrive, as bits. */
+uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site *site, uint32_t t);
+
+/* One op each: true when it is finished. */
+bool cats_op_gather(struct cats_node *n, const struct cats_op *op);
+bool cats_op_embed(struct cats_node *n, const struct cats_op *op);
+bool cats_op_quantise(struct cats_node *n, const struct cats_op *op);
+bool cats_op_stats(struct cats_node *n, const struct cats_op *op);
+bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op);
+bool cats_op_attention(struct cats_node *n, const struct cats_op *op);
+bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op);
+
+#endif

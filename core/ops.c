@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* The ops on rows and products: embedding, quantisation, statistics, products (docs/SPEC-integer.md, 1.4 … 1.7, 1.9).
+ * Each works in units of at most CATS_UNIT_CYCLES_MAX and goes on where it stopped. Freestanding. */
+#include <string.h>
+
+#include "core/integer.h"
+#include "core/node.h"
+
+/* Values that one unit sums, quantises or copies: 12 cycles each. */
+#define UNIT_VALUES 1024U
+/* Of a token's statistics, but for the sums: root, two divisions, 64-bit products. */
+#define STATS_CYCLES 700U
+/* Of testing whether one sender's token arrived. */
+#define ARRIVED_CYCLES 60U
+
+static const int8_t *view_row(const struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
+{
+	return (const int8_t *)cats_node_arena(n, site->view + row * site->stride);
+}
+
+static uint32_t value_cycles(const struct cats_node *n, uint32_t count)
+{
+	return 40U + n->kernels->costs.value * count;
+}
+
+bool cats_op_quantise(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+	const uint32_t first = cats_node_senders(n, site)[n->shard.header->device].first;
+	const uint32_t N = op->quantise.outputs;
+	const int16_t *residual = cats_node_arena(n, op->quantise.residual);
+
+	for (; n->at.row < op->quantise.rows; n->at.row++, n->at.column = 0) {
+		int8_t *to = (int8_t *)cats_node_arena(n, site->view + n->at.row * site->stride + first);
+
+		while (n->at.column < N) {
+			const uint32_t count = cats_least(N - n->at.column, UNIT_VALUES);
+
+			if (!cats_node_afford(n, value_cycles(n, count)))
+				return false;
+			n->kernels->quantise(to + n->at.column, residual + (size_t)n->at.row * N + n->at.column,
+					     op->quantise.multiplier, count);
+			n->at.column += count;
+		}
+	}
+	return true;
+}
+
+/* 2^26 / sqrt(variance + eps) of `count` > 0 columns (section 1.6). V < 2^63 for any 16384 int8 and any e. */
+static int32_t reciprocal_root(const struct cats_node *n, uint32_t count, int32_t S, int32_t Q, uint32_t e)
+{
+	const int64_t spread = (int64_t)count * Q - (int64_t)S * S;
+	const uint64_t V = ((uint64_t)spread << 16) + (uint64_t)count * count * e;
+	const int32_t b = 64 - __builtin_clzll(V);
+	const int32_t h = (b - 32 + 1) >> 1;
+	const uint32_t v = (uint32_t)(h < 0 ? V << (-2 * h) : V >> (2 * h));
+	const uint32_t c = (UINT32_C(1) << 31) / n->kernels->root(v);
+	const uint64_t product = (uint64_t)count * c;
+	const uint64_t rho = h < 3 ? product << (3 - h) : product >> (h - 3);
+
+	return rho > (UINT64_C(1) << 30) ? 1 << 30 : (int32_t)rho;
+}
+
+static struct cats_stats statistics(const struct cats_node *n, uint32_t count, int32_t S, int32_t Q, uint32_t e)
+{
+	struct cats_stats stats = {0, 0};
+	int32_t dividend, divisor;
+
+	if (count == 0)
+		return stats;
+	dividend = 512 * S + (int32_t)count;
+	divisor = 2 * (int32_t)count;
+	stats.mu = dividend / divisor - (dividend % divisor < 0 ? 1 : 0);
+	stats.rho = reciprocal_root(n, count, S, Q, e);
+	return stats;
+}
+
+static uint32_t available_columns(const struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
+{
+	uint32_t count = site->columns;
+
+	for (uint64_t lost = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, row); lost != 0; lost &= lost - 1U)
+		count -= cats_node_senders(n, site)[__builtin_ctzll(lost)].columns;
+	return count;
+}
+
+bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+	struct cats_stats *stats = cats_node_arena(n, op->stats.stats);
+	int32_t *sums = n->at.acc[0]; /* S, Q so far */
+
+	for (; n->at.row < op->stats.rows; n->at.row++, n->at.column = 0) {
+		while (n->at.column < site->columns) {
+			const uint32_t count = cats_least(site->columns - n->at.column, UNIT_VALUES);
+			int32_t S, Q;
+
+			if (!cats_node_afford(n, value_cycles(n, count)))
+				return false;
+			n->kernels->sums(&S, &Q, view_row(n, site, n->at.row) + n->at.column, count);
+			sums[0] = n->at.column == 0 ? S : sums[0] + S;
+			sums[1] = n->at.column == 0 ? Q : sums[1] + Q;
+			n->at.column += count;
+		}
+		if (!cats_node_afford(n, STATS_CYCLES + ARRIVED_CYCLES * n->shard.header->devices))
+			return false;
+		stats[n->at.row] = statistics(n, available_columns(n, site, n->at.row),
+					      op->flags & CATS_OP_RMS ? 0 : sums[0], sums[1], op->stats.epsilon);
+	}
+	return true;
+}
+
+/* A product at work: some rows of x times all rows of a weight matrix. */
+struct product {
+	const int8_t *x; /* row 0 of the panel */
+	size_t stride;
+	uint32_t rows; /* of the panel */
+	struct cats_weights_view weights;
+	uint32_t outputs, columns; /* N, K */
+};
+
+/* Accumulates the tile at at.output, a chunk of columns at a time. */
+static bool accumulate(struct cats_node *n, const struct product *p, uint32_t outputs)
+{
+	const struct cats_kernels *k = n->kernels;
+
+	if (n->at.column == 0)
+		memset(n->at.acc, 0, sizeof(n->at.acc));
+	while (n->at.column < p->columns) {
+		const uint32_t columns = cats_least(p->columns - n->at.column, k->tile_columns);
+		const uint32_t macs = p->rows * outputs * columns;
+
+		if (!cats_node_afford(n, 80U + macs / 16U * k->costs.mac_q4))
+			return false;
+		k->products(n->at.acc, p->x, p->stride, p->rows, &p->weights, n->at.output, outputs, n->at.column,
+			    columns);
+		n->at.column += columns;
+		n->macs += macs;
+	}
+	return true;
+}
+
+/* Makes outputs at.output … of the panel from at.acc. */
+typedef void finish_tile(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs);
+
+static bool run_panel(struct cats_node *n, const struct cats_op *op, const struct product *p, finish_tile *finish,
+		      uint32_t row_cycles)
+{
+	while (n->at.output < p->outputs) {
+		const uint32_t outputs = cats_least(p->outputs - n->at.output, n->kernels->tile_outputs);
+
+		if (!accumulate(n, p, outputs) ||
+		    !cats_node_afford(n, 40U + p->rows * (row_cycles + outputs * n->kernels->costs.output)))
+			return false;
+		finish(n, op, p->rows, outputs);
+		n->at.output += outputs;
+		n->at.column = 0;
+	}
+	n->at.output = 0;
+	return true;
+}
+
+static struct cats_weights_view weights_at(const struct cats_node *n, uint32_t offset, uint32_t K)
+{
+	return (struct cats_weights_view){cats_node_shard(n, offset), cats_round4(K)};
+}
+
+static void finish_embed(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
+{
+	const int32_t *multipliers = cats_node_shard(n, op->embed.multipliers);
+	const int16_t *pos = cats_node_shard(n, op->embed.pos);
+	int16_t *residual = cats_node_arena(n, op->embed.residual);
+
+	for (uint32_t r = 0; r < rows; r++) {
+		const size_t at = (size_t)(op->embed.first_token + n->at.row + r) * op->embed.outputs + n->at.output;
+
+		memcpy(residual + at, pos + at, outputs * sizeof(*pos));
+		n->kernels->finish_residual(residual + at, n->at.acc[r], NULL, multipliers + n->at.output, outputs);
+	}
+}
+
+/* Row 0 of the residual, with a class token. */
+static bool embed_class_token(struct cats_node *n, const struct cats_op *op)
+{
+	const int16_t *pos = cats_node_shard(n, op->embed.pos);
+	int16_t *residual = cats_node_arena(n, op->embed.residual);
+
+	while (n->at.column < op->embed.outputs) {
+		const uint32_t count = cats_least(op->embed.outputs - n->at.column, UNIT_VALUES);
+
+		if (!cats_node_afford(n, value_cycles(n, count)))
+			return false;
+		memcpy(residual + n->at.column, pos + n->at.column, count * sizeof(*pos));
+		n->at.column += count;
+	}
+	n->at.column = 0;
+	return true;
+}
+
+/* The windows of patches at.row … are copied into rows of the scratch; at.output counts windows, at.column their rows.
+ * Both are 0 again at the end. */
+static bool copy_windows(struct cats_node *n, const struct cats_op *op, uint32_t rows, int8_t *scratch)
+{
+	const struct cats_shard_site *site = n->shard.sites;
+	const uint32_t K4 = cats_round4(op->embed.columns), width = op->embed.window_columns;
+
+	for (; n->at.output < rows; n->at.output++, n->at.column = 0) {
+		const uint32_t p = n->at.row + n->at.output;
+		const uint32_t top = p / op->embed.across * op->embed.step_rows;
+		const uint32_t left = p % op->embed.across * op->embed.step_columns;
+		int8_t *window = scratch + (size_t)n->at.output * K4;
+
+		for (; n->at.column < op->embed.window_rows; n->at.column++) {
+			if (!cats_node_afford(n, 30U + 4U * width))
+				return false;
+			memcpy(window + (size_t)n->at.column * width, view_row(n, site, top + n->at.column) + left,
+			       width);
+		}
+		memset(window + op->embed.columns, 0, K4 - op->embed.columns);
+	}
+	n->at.output = 0;
+	return true;
+}
+
+bool cats_op_embed(struct cats_node *n, const struct cats_op *op)
+{
+	int8_t *scratch = cats_node_arena(n, op->embed.scratch);
+	struct product p = {
+		.x = scratch,
+		.stride = cats_round4(op->embed.columns),
+		.weights = weights_at(n, op->embed.weights, op->embed.columns),
+		.outputs = op->embed.outputs,
+		.columns = op->embed.columns,
+	};
+	enum { CLASS_TOKEN, WINDOWS, PRODUCT };
+
+	if (n->at.phase == CLASS_TOKEN) {
+		if (op->embed.first_token == 1 && !embed_class_token(n, op))
+			return false;
+		n->at.phase = WINDOWS;
+	}
+	for (; n->at.row < op->embed.patches; n->at.row += p.rows, n->at.phase = WINDOWS) {
+		p.rows = cats_least(op->embed.patches - n->at.row, CATS_TILE_ROWS);
+		if (n->at.phase == WINDOWS && !copy_windows(n, op, p.rows, scratch))
+			return false;
+		n->at.phase = PRODUCT;
+		if (!run_panel(n, op, &p, finish_embed, 40U))
+			return false;
+	}
+	return true;
+}
+
+static void finish_residual(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
+{
+	const int32_t *multipliers = cats_node_shard(n, op->residual_product.multipliers);
+	const int32_t *bias = cats_node_shard(n, op->residual_product.bias);
+	int16_t *residual = cats_node_arena(n, op->residual_product.residual);
+
+	for (uint32_t r = 0; r < rows; r++)
+		n->kernels->finish_residual(residual + (size_t)(n->at.row + r) * op->residual_product.outputs +
+						    n->at.output,
+					    n->at.acc[r], bias + n->at.output, multipliers + n->at.output, outputs);
+}
+
+bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+	struct product p = {
+		.stride = site->stride,
+		.weights = weights_at(n, op->residual_product.weights, op->residual_product.columns),
+		.outputs = op->residual_product.outputs,
+		.columns = op->residual_product.columns,
+	};
+
+	for (; n->at.row < op->residual_product.rows; n->at.row += p.rows) {
+		p.x = view_row(n, site, n->at.row);
+		p.rows = cats_least(op->residual_product.rows - n->at.row, CATS_TILE_ROWS);
+		if (!run_panel(n, op, &p, finish_residual, 40U))
+			return false;
+	}
+	return true;
+}
+
+/* Takes sender number `message` (of those with a message) out of Ws and B of outputs first … */
+static void subtract_pairs(int32_t *weight_sums, int32_t *biases, const struct cats_node *n, const struct cats_op *op,
+			   uint32_t message, uint32_t outputs)
+{
+	const size_t at = ((size_t)message * op->norm_product.outputs + n->at.output) * 2U;
+	const int32_t *wide = (const int32_t *)cats_node_shard(n, op->norm_product.pairs) + at;
+	const int16_t *narrow = (const int16_t *)cats_node_shard(n, op->norm_product.pairs) + at;
+	const bool is_wide = (op->flags & CATS_OP_WIDE_PAIRS) != 0;
+
+	for (uint32_t o = 0; o < outputs; o++) {
+		weight_sums[o] = cats_wrap_subtract(weight_sums[o], is_wide ? wide[2U * o] : narrow[2U * o]);
+		biases[o] = cats_wrap_subtract(biases[o], is_wide ? wide[2U * o + 1U] : narrow[2U * o + 1U]);
+	}
+}
+
+/* A row that lost senders: their shares leave Ws and B, which are copied to the caller's tile-wide arrays. */
+static void without_lost(struct cats_norm_row *row, int32_t *weight_sums, int32_t *biases, const struct cats_node *n,
+			 const struct cats_op *op, uint64_t lost, uint32_t outputs)
+{
+	const struct cats_shard_sender *senders = cats_node_senders(n, n->shard.sites + op->site);
+	uint32_t message = 0;
+
+	memcpy(weight_sums, row->weight_sums, outputs * sizeof(*weight_sums));
+	memcpy(biases, row->biases, outputs * sizeof(*biases));
+	for (uint32_t i = 0; lost >> i != 0; i++) {
+		if (lost >> i & 1U)
+			subtract_pairs(weight_sums, biases, n, op, message, outputs);
+		message += senders[i].columns > 0 && i != n->shard.header->device ? 1U : 0U;
+		if (i == CATS_DEVICES_MAX - 1U)
+			break;
+	}
+	row->weight_sums = weight_sums;
+	row->biases = biases;
+}
+
+static void *norm_output(const struct cats_node *n, const struct cats_op *op, uint32_t row)
+{
+	const uint32_t place = op->flags & CATS_OP_ADD_ROWS ? 0 : row * op->norm_product.output_stride;
+	const uint32_t bytes = op->norm_product.kind == CATS_OUTPUT_LOGIT ? 4U : 1U;
+
+	return cats_node_arena(n, op->norm_product.output + place + n->at.output * bytes);
+}
+
+static void finish_norm(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
+{
+	const struct cats_stats *stats = cats_node_arena(n, op->norm_product.stats);
+	const uint32_t first = n->at.output;
+	const bool rms = (op->flags & CATS_OP_RMS) != 0;
+	int32_t weight_sums[CATS_TILE_OUTPUTS], biases[CATS_TILE_OUTPUTS];
+
+	for (uint32_t r = 0; r < rows; r++) {
+		struct cats_norm_row row = {
+			.stats = stats[n->at.row + r],
+			.multipliers = (const int32_t *)cats_node_shard(n, op->norm_product.multipliers) + first,
+			.biases = (const int32_t *)cats_node_shard(n, op->norm_product.biases) + first,
+			.kind = (enum cats_output_kind)op->norm_product.kind,
+			.low = op->norm_product.low,
+			.high = op->norm_product.high,
+			.table = cats_node_shard(n, op->norm_product.table),
+			.add = (op->flags & CATS_OP_ADD_ROWS) != 0 && n->at.row + r > 0,
+		};
+
+		if (!rms)
+			row.weight_sums = (const int32_t *)cats_node_shard(n, op->norm_product.weight_sums) + first;
+		if (!rms && n->at.row_lost[r] != 0)
+			without_lost(&row, weight_sums, biases, n, op, n->at.row_lost[r], outputs);
+		n->kernels->finish_norm(norm_output(n, op, n->at.row + r), &row, n->at.acc[r], outputs);
+	}
+}
+
+/* Which senders each row of the panel at at.row lacks. */
+static void find_lost(struct cats_node *n, const struct cats_shard_site *site, uint32_t rows)
+{
+	for (uint32_t r = 0; r < rows; r++)
+		n->at.row_lost[r] = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
+}
+
+bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+	const uint32_t lost_cycles = 16U * (uint32_t)__builtin_popcountll(n->gather.lost);
+	struct product p = {
+		.stride = site->stride,
+		.weights = weights_at(n, op->norm_product.weights, op->norm_product.columns),
+		.outputs = op->norm_product.outputs,
+		.columns = op->norm_product.columns,
+	};
+	enum { LOST, PRODUCT };
+
+	for (; n->at.row < op->norm_product.rows; n->at.row += p.rows, n->at.phase = LOST) {
+		p.x = view_row(n, site, n->at.row);
+		p.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
+		if (n->at.phase == LOST) {
+			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * n->shard.header->devices))
+				return false;
+			find_lost(n, site, p.rows);
+			n->at.phase = PRODUCT;
+		}
+		if (!run_panel(n, op, &p, finish_norm, 60U + lost_cycles * n->kernels->tile_outputs))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime: one device's share of an inference, interpreted from its shard, in steps. Freestanding: the caller owns
+ * all memory, moves all packets and keeps all time. One node's functions touch its own struct, arena and shard only.
+ *
+ *	cats_node_init, then for each inference: cats_node_start; on the source cats_node_input or
+ *	cats_node_input_bytes; then cats_node_step until it says CATS_NODE_DONE. When it says CATS_NODE_GATHER, the
+ *caller sends what cats_node_next_packet gives, hands what it hears to cats_node_receive, and calls
+ *	cats_node_end_gather when everyone has everything or the time is up.
+ *
+ * Memory: no stack beyond 1 KiB (checked on the emulated core), no recursion. */
+#ifndef CATS_CORE_RUNTIME_H
+#define CATS_CORE_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/kernels/kernels.h"
+#include "core/message.h"
+#include "core/refusal.h"
+#include "core/shard.h"
+
+#define CATS_PACKET_BYTES_MAX (CATS_PACKET_HEADER_BYTES + CATS_PAYLOAD_MAX)
+
+/* Who a node is, apart from its shard. 0 as model or plan: any. */
+struct cats_identity {
+	uint16_t device;
+	uint64_t model_id, plan_id;
+};
+
+struct cats_node_config {
+	const void *shard; /* 4-byte aligned, unchanged while the node is used */
+	size_t shard_bytes;
+	void *arena; /* 8-byte aligned, header.arena_bytes or more; the node's alone */
+	size_t arena_bytes;
+	struct cats_identity identity;
+	const struct cats_kernels *kernels; /* NULL: plain C for the shard's target */
+};
+
+/* What cats_node_step reports; negative numbers are refusals. */
+enum cats_node_state {
+	CATS_NODE_WORKING = 0, /* the budget is used: call again */
+	CATS_NODE_GATHER,      /* a gather is open: move packets, if any, then cats_node_end_gather */
+	CATS_NODE_DONE,        /* the result is there */
+	CATS_NODE_IDLE,        /* nothing was started */
+};
+
+/* How much of what others sent arrived, over the gathers of this inference that have ended. */
+struct cats_share {
+	uint64_t expected, arrived; /* values */
+};
+
+/* Private to core/; in the header so that the caller can own one. */
+struct cats_node {
+	struct cats_shard shard;
+	const struct cats_kernels *kernels;
+	uint8_t *arena;
+	uint16_t inference;
+	uint16_t op;
+	uint8_t state; /* enum cats_node_state */
+	bool entered;  /* the op's own counters below are valid */
+	bool has_input;
+	/* Where the op at hand is; what each means is the op's affair. */
+	struct {
+		uint32_t phase, row, output, column;
+		int32_t maximum, multiplier;
+		uint64_t row_lost[CATS_TILE_ROWS]; /* senders whose token did not arrive, of a panel's rows */
+		cats_tile acc;
+	} at;
+	/* The gather that is open, and afterwards the latest. */
+	struct {
+		bool open;
+		uint16_t site;
+		uint16_t next;                   /* packet that cats_node_next_packet gives */
+		uint16_t own;                    /* packets of the own message */
+		uint32_t words;                  /* of receipt bits a sender */
+		uint32_t missing;                /* packets of all senders */
+		uint64_t lost;                   /* senders of which a packet is missing */
+		uint16_t left[CATS_DEVICES_MAX]; /* packets missing of each sender */
+	} gather;
+	struct cats_share share;
+	uint64_t macs;
+	/* Of the step at hand, in estimated Cortex-M4 cycles. */
+	uint32_t budget;
+	bool worked;
+};
+
+/* A larger unit of work does not exist: a step's work is at most the larger of its budget and this, in estimated
+ * Cortex-M4 cycles. */
+#define CATS_UNIT_CYCLES_MAX 20000U
+
+/* Checks the shard, the identity and the arena; 0 or a refusal. *where (may be NULL) is the offset of what is refused
+ * in the shard. After a refusal the node must not be used. */
+CATS_MUST_CHECK int cats_node_init(struct cats_node *node, const struct cats_node_config *config, uint32_t *where);
+
+/* Begins inference `number`; what went before is forgotten. */
+void cats_node_start(struct cats_node *node, uint16_t number);
+
+/* On the source, after start and before the first step: the quantised input, [rows, columns] of the input site, values
+ * in -127 … 127; or an image's bytes, which the shard's table quantises. */
+CATS_MUST_CHECK int cats_node_input(struct cats_node *node, const int8_t *values, size_t count);
+CATS_MUST_CHECK int cats_node_input_bytes(struct cats_node *node, const uint8_t *bytes, size_t count);
+
+/* Works for about `budget` estimated Cortex-M4 cycles: at least one unit of work if there is any, no more than fit the
+ * budget. The bytes computed do not depend on how the work is cut. Returns an enum cats_node_state or a refusal. */
+CATS_MUST_CHECK int cats_node_step(struct cats_node *node, uint32_t budget);
+
+/* The own message's next packet at the open gather into `packet` (room for CATS_PACKET_BYTES_MAX): its length, or 0
+ * when there is none (or no open gather). cats_node_packet gives any of its packets again; a refusal otherwise. */
+uint32_t cats_node_next_packet(struct cats_node *node, uint8_t *packet);
+CATS_MUST_CHECK int cats_node_packet(const struct cats_node *node, uint16_t number, uint8_t *packet);
+
+/* A packet from outside. 0, or a refusal of the kind PACKET_ and nothing changed. */
+CATS_MUST_CHECK int cats_node_receive(struct cats_node *node, const uint8_t *packet, size_t length);
+
+/* Whether nothing is missing any more at the open gather. False when none is open. */
+bool cats_node_gather_complete(const struct cats_node *node);
+
+/* The site of the open gather, or CATS_NO_SITE. */
+uint16_t cats_node_open_site(const struct cats_node *node);
+
+/* Everyone goes on with what arrived. */
+CATS_MUST_CHECK int cats_node_end_gather(struct cats_node *node);
+
+/* The result, after CATS_NODE_DONE and before the next start: *value of output `column` of all, row `row` (0 where the
+ * output is pooled). Returns 1; 0 when it did not arrive (*value is 0); or a refusal: CALL_NOT_DONE, or CALL_NO_RESULT
+ * when this device is no sink and the output is not its own. */
+CATS_MUST_CHECK int cats_node_result(int32_t *value, const struct cats_node *node, uint32_t row, uint32_t column);
+
+/* The class: the largest logit of row 0 that arrived, the lowest number among equals. -1 when none did; otherwise a
+ * refusal below -1. */
+CATS_MUST_CHECK int cats_node_class(const struct cats_node *node);
+
+static inline struct cats_share cats_node_share(const struct cats_node *node)
+{
+	return node->share;
+}
+
+/* Multiply-accumulates of this inference so far. */
+static inline uint64_t cats_node_macs(const struct cats_node *node)
+{
+	return node->macs;
+}
+
+#endif

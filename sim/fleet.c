@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* The fleet: nodes step, then packets go from every node to every other. See fleet.h. */
+#include "sim/fleet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cats_fleet {
+	uint32_t devices;
+	struct cats_node *nodes;
+	uint8_t **arenas;
+	struct cats_fleet_options options;
+	const char *name;
+};
+
+static enum cats_status no_memory(const char *name, struct cats_error *error)
+{
+	return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory for its nodes", name);
+}
+
+static enum cats_status create_node(struct cats_fleet *f, const struct cats_shards *shards, uint32_t j,
+				    struct cats_error *error)
+{
+	const struct cats_shard_header *h = cats_shards_header(shards, j);
+	const size_t bytes = h->arena_bytes;
+	struct cats_node_config config = {
+		.shard = shards->bytes[j],
+		.shard_bytes = shards->sizes[j],
+		.arena_bytes = bytes,
+		.identity = {.device = (uint16_t)j, .model_id = h->model_id, .plan_id = h->plan_id},
+		.kernels = f->options.kernels,
+	};
+	uint32_t where;
+	int refusal;
+
+	f->arenas[j] = aligned_alloc(64, (bytes + 127U) / 64U * 64U);
+	if (!f->arenas[j])
+		return no_memory(f->name, error);
+	config.arena = f->arenas[j];
+	refusal = cats_node_init(&f->nodes[j], &config, &where);
+	if (refusal != 0)
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: node %u: at byte %u: %s", f->name, j, where,
+				 cats_refusal_text(refusal));
+	return CATS_OK;
+}
+
+enum cats_status cats_fleet_create(struct cats_fleet **out, const struct cats_shards *shards,
+				   const struct cats_fleet_options *options, struct cats_error *error)
+{
+	struct cats_fleet *f = calloc(1, sizeof *f);
+	enum cats_status status = CATS_OK;
+
+	*out = NULL;
+	if (!f)
+		return no_memory(shards->name, error);
+	f->options = *options;
+	f->name = shards->name;
+	f->devices = shards->devices;
+	f->nodes = calloc(f->devices, sizeof *f->nodes);
+	f->arenas = calloc(f->devices, sizeof *f->arenas);
+	if (!f->nodes || !f->arenas)
+		status = no_memory(f->name, error);
+	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
+		status = create_node(f, shards, j, error);
+	if (status != CATS_OK) {
+		cats_fleet_free(f);
+		return status;
+	}
+	*out = f;
+	return CATS_OK;
+}
+
+void cats_fleet_free(struct cats_fleet *f)
+{
+	if (!f)
+		return;
+	for (uint32_t j = 0; f->arenas && j < f->devices; j++)
+		free(f->arenas[j]);
+	free(f->arenas);
+	free(f->nodes);
+	free(f);
+}
+
+uint32_t cats_fleet_devices(const struct cats_fleet *f)
+{
+	return f->devices;
+}
+
+const struct cats_node *cats_fleet_node(const struct cats_fleet *f, uint32_t device)
+{
+	return &f->nodes[device];
+}
+
+const struct cats_node *cats_fleet_sink(const struct cats_fleet *f)
+{
+	const uint16_t sink = f->nodes[0].shard.header->sink;
+
+	return &f->nodes[sink == CATS_SINK_ALL ? 0 : sink];
+}
+
+static enum cats_status refuse_call(const struct cats_fleet *f, uint32_t j, int refusal, struct cats_error *error)
+{
+	return cats_fail(error, CATS_ERR_MISMATCH, "%s: node %u: %s", f->name, j, cats_refusal_text(refusal));
+}
+
+static enum cats_status start(struct cats_fleet *f, const struct cats_fleet_input *input, uint64_t number,
+			      struct cats_error *error)
+{
+	const uint16_t source = f->nodes[0].shard.header->source;
+	int refusal;
+
+	for (uint32_t j = 0; j < f->devices; j++)
+		cats_node_start(&f->nodes[j], (uint16_t)number);
+	refusal = input->bytes ? cats_node_input_bytes(&f->nodes[source], input->bytes, input->count)
+			       : cats_node_input(&f->nodes[source], input->values, input->count);
+	return refusal == 0 ? CATS_OK : refuse_call(f, source, refusal, error);
+}
+
+/* Everyone computes until it needs a gather or is done. */
+static enum cats_status step_all(struct cats_fleet *f, struct cats_error *error)
+{
+	const uint32_t budget = f->options.budget ? f->options.budget : UINT32_MAX;
+
+	for (uint32_t j = 0; j < f->devices; j++) {
+		int state = CATS_NODE_WORKING;
+
+		while (state == CATS_NODE_WORKING)
+			state = cats_node_step(&f->nodes[j], budget);
+		if (state < 0)
+			return refuse_call(f, j, state, error);
+	}
+	return CATS_OK;
+}
+
+/* The first site that is open somewhere, or CATS_NO_SITE. */
+static uint16_t first_open(const struct cats_fleet *f)
+{
+	uint16_t first = CATS_NO_SITE;
+
+	for (uint32_t j = 0; j < f->devices; j++) {
+		const uint16_t site = cats_node_open_site(&f->nodes[j]);
+
+		if (site < first)
+			first = site;
+	}
+	return first;
+}
+
+/* One packet to all others that have the site open and want the sender's columns. */
+static enum cats_status deliver(struct cats_fleet *f, uint32_t sender, uint16_t site, uint32_t number, uint64_t key,
+				const uint8_t *packet, uint32_t length, struct cats_error *error)
+{
+	const struct cats_loss *loss = &f->options.loss;
+	const bool lossy = cats_loss_any_q32(loss) &&
+			   !(loss->gathers_only && (site == 0 || site + 1U == f->nodes[0].shard.header->site_count));
+
+	for (uint32_t j = 0; j < f->devices; j++) {
+		int refusal;
+
+		if (j == sender || cats_node_open_site(&f->nodes[j]) != site ||
+		    (lossy && cats_loss_drops(loss, key, sender, j, number)))
+			continue;
+		refusal = cats_node_receive(&f->nodes[j], packet, length);
+		if (refusal != 0 && refusal != CATS_REFUSED_PACKET_SENDER)
+			return refuse_call(f, j, refusal, error);
+	}
+	return CATS_OK;
+}
+
+static enum cats_status exchange(struct cats_fleet_report *report, struct cats_fleet *f, uint16_t site, uint64_t number,
+				 struct cats_error *error)
+{
+	const uint64_t key = cats_loss_key(&f->options.loss, number, site);
+	uint8_t packet[CATS_PACKET_BYTES_MAX];
+
+	for (uint32_t i = 0; i < f->devices; i++) {
+		uint32_t length, p = 0;
+
+		if (cats_node_open_site(&f->nodes[i]) != site)
+			continue;
+		while ((length = cats_node_next_packet(&f->nodes[i], packet)) > 0) {
+			const enum cats_status status = deliver(f, i, site, p++, key, packet, length, error);
+
+			if (status != CATS_OK)
+				return status;
+			report->air_bytes += length;
+			report->packets++;
+		}
+	}
+	return CATS_OK;
+}
+
+static enum cats_status end_gathers(struct cats_fleet *f, uint16_t site, struct cats_error *error)
+{
+	if (f->options.observe)
+		f->options.observe(f->options.context, f, site);
+	for (uint32_t j = 0; j < f->devices; j++) {
+		int refusal;
+
+		if (cats_node_open_site(&f->nodes[j]) != site)
+			continue;
+		refusal = cats_node_end_gather(&f->nodes[j]);
+		if (refusal != 0)
+			return refuse_call(f, j, refusal, error);
+	}
+	return CATS_OK;
+}
+
+enum cats_status cats_fleet_run(struct cats_fleet_report *report, struct cats_fleet *f,
+				const struct cats_fleet_input *input, uint64_t number, struct cats_error *error)
+{
+	enum cats_status status = start(f, input, number, error);
+	uint16_t site = 0;
+
+	*report = (struct cats_fleet_report){0};
+	while (status == CATS_OK) {
+		status = step_all(f, error);
+		site = first_open(f);
+		if (status != CATS_OK || site == CATS_NO_SITE)
+			break;
+		status = exchange(report, f, site, number, error);
+		if (status == CATS_OK)
+			status = end_gathers(f, site, error);
+	}
+	for (uint32_t j = 0; j < f->devices; j++) {
+		const struct cats_share share = cats_node_share(&f->nodes[j]);
+
+		report->macs += cats_node_macs(&f->nodes[j]);
+		report->expected += share.expected;
+		report->arrived += share.arrived;
+	}
+	return status;
+}
