@@ -39,7 +39,7 @@ static void fill(struct draw *d, int8_t *x, size_t count)
 static void fill_words(struct draw *d, int32_t *x, size_t count, int32_t low, int32_t high)
 {
 	for (size_t i = 0; i < count; i++)
-		x[i] = low + (int32_t)below(d, (uint32_t)(high - low) + 1U);
+		x[i] = (int32_t)(low + (int64_t)below(d, (uint32_t)((int64_t)high - low) + 1U));
 }
 
 /* The tables to hold against plain C. */
