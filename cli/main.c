@@ -13,6 +13,7 @@ static const struct command {
 	{"train", cats_command_train, "train a model, or fine-tune one for many devices"},
 	{"eval", cats_command_eval, "accuracy of a model, with messages lost or not"},
 	{"sweep", cats_command_sweep, "several models against message loss: table and chart"},
+	{"plan", cats_command_plan, "quantise a model and cut it into one shard a device"},
 	{"inspect", cats_command_inspect, "what is in a model, a config, a tensor file or data"},
 };
 

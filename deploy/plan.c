@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* A plan's directory. See plan.h. */
+#include "deploy/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "deploy/plan_json.h"
+#include "io/directory.h"
+#include "io/file.h"
+
+#define PLAN_NAME "plan.json"
+#define INTEGER_NAME "integer.safetensors"
+#define PLAN_BYTES_MAX ((size_t)1 << 20)
+
+/* nRF52840: 1 MiB of flash and 256 KiB of RAM (product specification, memory). Of the flash the firmware keeps 128 KiB:
+ * at most 32 KiB for the runtime, which a test of the Cortex-M4's build holds it to, the rest for radio, protocol and
+ * the page of its identity. Of the RAM it keeps 32 KiB: stacks, the runtime's state (under 2 KiB) and packets in
+ * flight. */
+static const struct cats_target_limits targets[] = {
+	{"nrf52840", CATS_TARGET_NRF52840, 1U << 20, 256U << 10, 128U << 10, 32U << 10},
+};
+
+const struct cats_target_limits *cats_target_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+		if (strcmp(targets[i].name, name) == 0)
+			return &targets[i];
+	return NULL;
+}
+
+const struct cats_target_limits *cats_target_of(enum cats_target target)
+{
+	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+		if (targets[i].target == target)
+			return &targets[i];
+	return NULL;
+}
+
+static uint64_t over(uint64_t value, uint64_t limit)
+{
+	return value > limit ? value - limit : 0;
+}
+
+void cats_plan_facts_total(struct cats_plan_facts *f)
+{
+	uint64_t flash = 0, ram = 0;
+
+	f->parameters = f->macs = f->air_bytes = 0;
+	for (uint32_t j = 0; j < f->device_count; j++) {
+		const struct cats_plan_device *d = &f->devices[j];
+
+		flash = d->flash_bytes > flash ? d->flash_bytes : flash;
+		ram = d->ram_bytes > ram ? d->ram_bytes : ram;
+		f->parameters += d->parameters;
+		f->macs += d->macs;
+		f->air_bytes += d->sent_bytes;
+	}
+	f->excess_flash_bytes = over(flash, f->limits->flash_bytes);
+	f->excess_ram_bytes = over(ram, f->limits->ram_bytes);
+}
+
+/* Names that a plan's directory may hold: what is written here, also what a process that died left. */
+static bool belongs(const char *name)
+{
+	unsigned device;
+	int end = 0;
+
+	if (strncmp(name, PLAN_NAME, strlen(PLAN_NAME)) == 0)
+		name += strlen(PLAN_NAME);
+	else if (strncmp(name, INTEGER_NAME, strlen(INTEGER_NAME)) == 0)
+		name += strlen(INTEGER_NAME);
+	else if (sscanf(name, "node-%2u.shard%n", &device, &end) == 1 && end > 0)
+		name += end;
+	else
+		return false;
+	return *name == '\0' || strncmp(name, ".tmp-", 5) == 0;
+}
+
+enum cats_status cats_plan_may_write(const char *directory, bool replace, struct cats_error *error)
+{
+	return cats_directory_may_write(directory, replace, belongs, error);
+}
+
+static enum cats_status make_path(char path[PATH_MAX], const char *directory, const char *name,
+				  struct cats_error *error)
+{
+	if (snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
+		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", directory);
+	return CATS_OK;
+}
+
+static enum cats_status write_shard(struct cats_plan_facts *facts, const struct cats_cut *cut, uint32_t j,
+				    const char *draft, struct cats_error *error)
+{
+	const struct cats_target_limits *limits = facts->limits;
+	char name[32], path[PATH_MAX];
+	enum cats_status status;
+
+	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
+	status = make_path(path, draft, name, error);
+	facts->devices[j] = (struct cats_plan_device){
+		.shard_bytes = cut->bytes,
+		.arena_bytes = cut->arena_bytes,
+		.sent_bytes = cut->sent_bytes,
+		.crc32 = cats_shard_checksum(cut->shard, cut->bytes),
+		.flash_bytes = (uint64_t)cut->bytes + limits->firmware_flash_bytes,
+		.ram_bytes = (uint64_t)cut->arena_bytes + limits->firmware_ram_bytes,
+		.macs = cut->macs,
+		.parameters = cut->parameters,
+	};
+	return status < 0 ? status : cats_file_write(path, cut->shard, cut->bytes, error);
+}
+
+static enum cats_status write_shards(struct cats_plan_facts *facts, const char *draft, const struct cats_integer *m,
+				     const struct cats_plan_request *request, struct cats_error *error)
+{
+	enum cats_status status = CATS_OK;
+
+	for (uint32_t j = 0; status == CATS_OK && j < request->cut.devices; j++) {
+		struct cats_cut cut;
+
+		if (request->stop != NULL && *request->stop != 0)
+			return cats_fail(error, CATS_ERR_INTERRUPTED, "plan: interrupted, nothing was written");
+		status = cats_cut(&cut, m, &request->cut, j, error);
+		if (status == CATS_OK)
+			status = write_shard(facts, &cut, j, draft, error);
+		free(cut.shard);
+		facts->device_count = j + 1;
+		if (request->progress != NULL)
+			request->progress(request->context, j + 1, request->cut.devices);
+	}
+	return status;
+}
+
+static enum cats_status write_facts(struct cats_plan_facts *facts, const char *draft, struct cats_error *error)
+{
+	char path[PATH_MAX];
+	enum cats_status status = make_path(path, draft, PLAN_NAME, error);
+
+	cats_plan_facts_total(facts);
+	char *text = cats_plan_facts_format(facts);
+
+	if (status == CATS_OK && text == NULL)
+		status = cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", path);
+	if (status == CATS_OK)
+		status = cats_file_write(path, text, strlen(text), error);
+	free(text);
+	return status;
+}
+
+static enum cats_status write_files(struct cats_plan_facts *facts, const char *draft, struct cats_integer *m,
+				    const struct cats_plan_request *request, struct cats_error *error)
+{
+	char path[PATH_MAX];
+	enum cats_status status = make_path(path, draft, INTEGER_NAME, error);
+
+	if (status == CATS_OK)
+		status = cats_integer_save(m, path, error);
+	if (status < 0)
+		return status;
+	*facts = (struct cats_plan_facts){
+		.limits = request->limits,
+		.model_id = m->id,
+		.plan_id = cats_plan_id(m, &request->cut),
+		.source = request->cut.source,
+		.sink = request->cut.sink,
+		.payload_max = request->cut.payload_max != 0 ? request->cut.payload_max : CATS_PAYLOAD_MAX,
+		.calibration = request->calibration,
+	};
+	status = write_shards(facts, draft, m, request, error);
+	return status < 0 ? status : write_facts(facts, draft, error);
+}
+
+enum cats_status cats_plan_write(struct cats_plan_facts *facts, const char *directory, struct cats_integer *m,
+				 const struct cats_plan_request *request, struct cats_error *error)
+{
+	char draft[PATH_MAX];
+	enum cats_status status = cats_plan_may_write(directory, request->replace, error);
+
+	if (status == CATS_OK)
+		status = cats_directory_draft(draft, directory, error);
+	if (status < 0)
+		return status;
+	status = write_files(facts, draft, m, request, error);
+	if (status == CATS_OK && request->stop != NULL && *request->stop != 0)
+		status = cats_fail(error, CATS_ERR_INTERRUPTED, "plan: interrupted, nothing was written");
+	if (status == CATS_OK)
+		status = cats_directory_publish(draft, directory, request->replace, error);
+	if (status < 0)
+		cats_directory_discard(draft);
+	return status;
+}
+
+bool cats_plan_is_there(const char *directory)
+{
+	char path[PATH_MAX];
+	struct stat found;
+
+	return make_path(path, directory, PLAN_NAME, NULL) == CATS_OK && stat(path, &found) == 0;
+}
+
+static enum cats_status load_facts(struct cats_plan_facts *out, const char *directory, struct cats_error *error)
+{
+	char path[PATH_MAX];
+	uint8_t *text = NULL;
+	size_t size = 0;
+	enum cats_status status = make_path(path, directory, PLAN_NAME, error);
+
+	if (status == CATS_OK)
+		status = cats_file_read(&text, &size, path, PLAN_BYTES_MAX, error);
+	if (status == CATS_OK)
+		status = cats_plan_facts_parse(out, (const char *)text, size, path, error);
+	free(text);
+	return status;
+}
+
+static enum cats_status refuse_device(const char *directory, uint32_t j, const char *what, struct cats_error *error)
+{
+	return cats_fail(error, CATS_ERR_MISMATCH,
+			 "%s/node-%02u.shard: its %s is not what " PLAN_NAME " says; plan again", directory, j, what);
+}
+
+/* Shards against plan.json. */
+static enum cats_status check_shards(const struct cats_plan *plan, const char *directory, struct cats_error *error)
+{
+	const struct cats_plan_facts *f = &plan->facts;
+
+	if (plan->shards.devices != f->device_count)
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: " PLAN_NAME " lists %u devices, the shards are of %u; plan again", directory,
+				 f->device_count, plan->shards.devices);
+	for (uint32_t j = 0; j < f->device_count; j++) {
+		const struct cats_shard_header *h = cats_shards_header(&plan->shards, j);
+		const struct cats_plan_device *d = &f->devices[j];
+
+		if (h->model_id != f->model_id)
+			return refuse_device(directory, j, "model", error);
+		if (h->plan_id != f->plan_id)
+			return refuse_device(directory, j, "plan", error);
+		if (h->target != f->limits->target)
+			return refuse_device(directory, j, "target", error);
+		if (h->crc32 != d->crc32 || h->bytes != d->shard_bytes)
+			return refuse_device(directory, j, "checksum", error);
+		if (h->arena_bytes != d->arena_bytes || h->macs != d->macs || h->sent_bytes != d->sent_bytes)
+			return refuse_device(directory, j, "arena or cost", error);
+	}
+	return CATS_OK;
+}
+
+/* The integer model against plan.json: the plan's id is a function of both. */
+static enum cats_status check_integer(const struct cats_plan *plan, const char *directory, struct cats_error *error)
+{
+	const struct cats_plan_facts *f = &plan->facts;
+	const struct cats_cut_options cut = {
+		.devices = f->device_count,
+		.target = f->limits->target,
+		.source = f->source,
+		.sink = f->sink,
+		.payload_max = f->payload_max,
+	};
+
+	if (plan->integer.id != f->model_id)
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s/" INTEGER_NAME ": is not the model of " PLAN_NAME " (model_id); plan again",
+				 directory);
+	if (cats_plan_id(&plan->integer, &cut) != f->plan_id)
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s/" PLAN_NAME ": plan_id is not that of its model and options; plan again",
+				 directory);
+	return CATS_OK;
+}
+
+enum cats_status cats_plan_load(struct cats_plan *out, const char *directory, struct cats_error *error)
+{
+	char path[PATH_MAX];
+	enum cats_status status = make_path(path, directory, INTEGER_NAME, error);
+
+	*out = (struct cats_plan){0};
+	if (status == CATS_OK)
+		status = load_facts(&out->facts, directory, error);
+	if (status == CATS_OK)
+		status = cats_integer_load(&out->integer, path, error);
+	if (status == CATS_OK)
+		status = check_integer(out, directory, error);
+	if (status == CATS_OK)
+		status = cats_shards_load(&out->shards, directory, error);
+	if (status == CATS_OK)
+		status = check_shards(out, directory, error);
+	if (status < 0)
+		cats_plan_free(out);
+	return status;
+}
+
+void cats_plan_free(struct cats_plan *plan)
+{
+	if (plan->integer.layers != NULL)
+		cats_integer_free(&plan->integer);
+	if (plan->shards.bytes != NULL)
+		cats_shards_free(&plan->shards);
+	*plan = (struct cats_plan){0};
+}
