@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT */
+/* An emulated core on Unicorn. See m4.h.
+ *
+ * Unicorn (2.0.1) calls back before each translated block. There the block's instructions are added up, so counting is
+ * exact and costs little. What it was seen to do and this file builds on: a stop asked for in that callback happens
+ * before the block runs, yet leaves a stale pc behind (the block's address is remembered instead); registers are exact
+ * when a memory access fails, the pc only where every instruction has a callback (strict); WFI ends emulation without
+ * an error; WFE is invalid to it; BKPT, SVC and exception returns are reported as interrupts with an exact pc. */
+#include "emulator/m4.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emulator/core.h"
+#include "emulator/thumb.h"
+
+#define PAGE 4096U
+#define NO_INTERRUPT UINT32_MAX
+#define NO_END 0xFFFFFFFFU /* an address that never executes */
+#define HALFWORD_WFE 0xBF20U
+#define XPSR_THUMB (1U << 24)
+
+/* Of a branch taken, to refill the pipeline: P of the Technical Reference Manual's table 3-1, 1 to 3. */
+#define REFILL_CYCLES 2U
+
+/* Interrupts as Unicorn numbers them. */
+enum { INTERRUPT_DATA = 4, INTERRUPT_BREAKPOINT = 7 };
+
+static uint32_t get(const struct cats_m4 *m4, int which)
+{
+	uint32_t value = 0;
+
+	uc_reg_read(m4->uc, which, &value);
+	return value;
+}
+
+static void set(const struct cats_m4 *m4, int which, uint32_t value)
+{
+	uc_reg_write(m4->uc, which, &value);
+}
+
+static uint16_t halfword(const struct cats_m4 *m4, uint32_t address)
+{
+	uint16_t value = 0xFFFF;
+
+	if (address <= CATS_M4_FLASH_BYTES - 2U)
+		memcpy(&value, m4->flash + address, 2);
+	return value;
+}
+
+void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address)
+{
+	if (m4->fault == CATS_M4_NO_FAULT) {
+		m4->fault = fault;
+		m4->fault_address = address;
+	}
+	uc_emu_stop(m4->uc);
+}
+
+/* Instructions from an address up to another. */
+static uint32_t count_instructions(const struct cats_m4 *m4, uint32_t from, uint32_t to)
+{
+	uint32_t count = 0;
+
+	for (; from < to; count++)
+		from += cats_thumb_bytes(halfword(m4, from));
+	return count;
+}
+
+static bool uses_fpu(const struct cats_m4 *m4, uint32_t from, uint32_t to)
+{
+	for (; from < to; from += cats_thumb_bytes(halfword(m4, from)))
+		if (cats_thumb_uses_fpu(halfword(m4, from), halfword(m4, from + 2U)))
+			return true;
+	return false;
+}
+
+static struct cats_m4_block *add_block(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
+{
+	struct cats_m4_block *block;
+
+	if (m4->block_count == m4->block_room) {
+		const uint32_t room = m4->block_room == 0 ? 1024U : 2U * m4->block_room;
+		struct cats_m4_block *grown = realloc(m4->blocks, room * sizeof *grown);
+
+		if (!grown)
+			return NULL;
+		m4->blocks = grown;
+		m4->block_room = room;
+	}
+	block = m4->blocks + m4->block_count++;
+	*block = (struct cats_m4_block){
+		.address = address,
+		.bytes = bytes,
+		.instructions = count_instructions(m4, address, address + bytes),
+		.next = m4->block_at[address / 2U],
+		.uses_fpu = uses_fpu(m4, address, address + bytes),
+	};
+	block->cycles = block->instructions;
+	m4->block_at[address / 2U] = m4->block_count;
+	return block;
+}
+
+static struct cats_m4_block *find_block(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
+{
+	for (uint32_t i = m4->block_at[address / 2U]; i > 0; i = m4->blocks[i - 1U].next)
+		if (m4->blocks[i - 1U].bytes == bytes)
+			return m4->blocks + i - 1U;
+	return add_block(m4, address, bytes);
+}
+
+static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *context)
+{
+	struct cats_m4 *m4 = context;
+	const uint32_t address = (uint32_t)address64;
+	struct cats_m4_block *block;
+
+	if (m4->cycles >= m4->pause_cycles) {
+		m4->paused = true;
+		m4->pc = address;
+		uc_emu_stop(uc);
+		return;
+	}
+	block = find_block(m4, address, bytes);
+	if (!block) {
+		cats_m4_raise(m4, CATS_M4_FAULT_EMULATOR, address);
+		return;
+	}
+	if (block->uses_fpu && m4->cpacr != CATS_M4_CPACR_FPU) {
+		m4->last_pc = address;
+		cats_m4_raise(m4, CATS_M4_FAULT_FPU, address);
+		return;
+	}
+	if (address != m4->sequential)
+		m4->cycles += REFILL_CYCLES;
+	block->runs++;
+	m4->instructions += block->instructions;
+	m4->cycles += block->cycles;
+	m4->block = block;
+	m4->sequential = address + bytes;
+}
+
+static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void *context)
+{
+	(void)uc;
+	(void)bytes;
+	((struct cats_m4 *)context)->last_pc = (uint32_t)address;
+}
+
+static void on_unaligned(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
+{
+	if (cats_thumb_must_align(halfword(m4, m4->last_pc))) {
+		if (address % 4U != 0)
+			cats_m4_raise(m4, CATS_M4_FAULT_UNALIGNED, address);
+		return;
+	}
+	m4->cycles += bytes == 4 && address % 2U != 0 ? 2U : 1U;
+}
+
+static void on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int bytes, int64_t value, void *context)
+{
+	(void)uc;
+	(void)type;
+	(void)value;
+	if ((address & ((uint32_t)bytes - 1U)) != 0)
+		on_unaligned(context, (uint32_t)address, (uint32_t)bytes);
+}
+
+static bool on_invalid(uc_engine *uc, uc_mem_type type, uint64_t address, int bytes, int64_t value, void *context)
+{
+	struct cats_m4 *m4 = context;
+	enum cats_m4_fault fault = CATS_M4_FAULT_READ;
+
+	(void)uc;
+	(void)bytes;
+	(void)value;
+	if (type == UC_MEM_WRITE_UNMAPPED)
+		fault = CATS_M4_FAULT_WRITE;
+	else if (type == UC_MEM_WRITE_PROT)
+		fault = CATS_M4_FAULT_FLASH;
+	else if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT)
+		fault = CATS_M4_FAULT_FETCH;
+	if (m4->fault == CATS_M4_NO_FAULT) {
+		m4->fault = fault;
+		m4->fault_address = (uint32_t)address;
+	}
+	return false;
+}
+
+static void on_interrupt(uc_engine *uc, uint32_t number, void *context)
+{
+	((struct cats_m4 *)context)->interrupt = number;
+	uc_emu_stop(uc);
+}
+
+static uint64_t on_system_read(uc_engine *uc, uint64_t offset, unsigned bytes, void *context)
+{
+	(void)uc;
+	if (bytes != 4)
+		cats_m4_raise(context, CATS_M4_FAULT_REGISTER, CATS_M4_SYSTEM + (uint32_t)offset);
+	return cats_m4_system_read(context, (uint32_t)offset);
+}
+
+static void on_system_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint64_t value, void *context)
+{
+	(void)uc;
+	if (bytes != 4)
+		cats_m4_raise(context, CATS_M4_FAULT_REGISTER, CATS_M4_SYSTEM + (uint32_t)offset);
+	else
+		cats_m4_system_write(context, (uint32_t)offset, (uint32_t)value);
+}
+
+/* Unicorn takes callbacks as object pointers, which ISO C does not convert functions to. */
+typedef void (*callback)(void);
+
+static uc_err hook(struct cats_m4 *m4, int types, callback function)
+{
+	uc_hook handle;
+	void *pointer;
+
+	_Static_assert(sizeof pointer == sizeof function, "functions and objects have pointers of one size");
+	memcpy(&pointer, &function, sizeof pointer);
+	return uc_hook_add(m4->uc, &handle, types, pointer, m4, 1, 0);
+}
+
+static uc_err hook_all(struct cats_m4 *m4)
+{
+	uc_err e = hook(m4, UC_HOOK_BLOCK, (callback)on_block);
+
+	if (e == UC_ERR_OK)
+		e = hook(m4, UC_HOOK_INTR, (callback)on_interrupt);
+	if (e == UC_ERR_OK)
+		e = hook(m4, UC_HOOK_MEM_INVALID, (callback)on_invalid);
+	if (e == UC_ERR_OK && m4->strict)
+		e = hook(m4, UC_HOOK_CODE, (callback)on_instruction);
+	if (e == UC_ERR_OK && m4->strict)
+		e = hook(m4, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (callback)on_access);
+	return e;
+}
+
+static uc_err open_engine(struct cats_m4 *m4)
+{
+	uc_err e = uc_open(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS, &m4->uc);
+
+	if (e != UC_ERR_OK) {
+		m4->uc = NULL;
+		return e;
+	}
+	e = uc_ctl_set_cpu_model(m4->uc, UC_CPU_ARM_CORTEX_M4);
+	if (e == UC_ERR_OK)
+		e = uc_mem_map_ptr(m4->uc, CATS_M4_FLASH, CATS_M4_FLASH_BYTES, UC_PROT_READ | UC_PROT_EXEC, m4->flash);
+	if (e == UC_ERR_OK)
+		e = uc_mem_map_ptr(m4->uc, CATS_M4_RAM, CATS_M4_RAM_BYTES, UC_PROT_READ | UC_PROT_WRITE, m4->ram);
+	if (e == UC_ERR_OK)
+		e = uc_mmio_map(m4->uc, CATS_M4_SYSTEM, CATS_M4_SYSTEM_BYTES, on_system_read, m4, on_system_write, m4);
+	return e == UC_ERR_OK ? hook_all(m4) : e;
+}
+
+/* The executable into erased flash. */
+static enum cats_status flash(struct cats_m4 *m4, struct cats_error *error)
+{
+	memset(m4->flash, 0xFF, CATS_M4_FLASH_BYTES);
+	for (size_t i = 0; i < m4->elf->segment_count; i++) {
+		const struct cats_elf_segment *s = m4->elf->segments + i;
+
+		if (s->address >= CATS_M4_FLASH_BYTES || s->size > CATS_M4_FLASH_BYTES - s->address)
+			return cats_fail(error, CATS_ERR_MISMATCH,
+					 "%s: %u bytes at 0x%08x do not lie in flash: link it for the nRF52840",
+					 m4->elf->name, s->size, s->address);
+		memcpy(m4->flash + s->address, s->bytes, s->size);
+	}
+	return CATS_OK;
+}
+
+/* What the core does out of reset (ARMv7-M manual, B1.5.5). */
+static void reset(struct cats_m4 *m4)
+{
+	uint32_t vector[2];
+
+	memcpy(vector, m4->flash, sizeof vector);
+	set(m4, UC_ARM_REG_SP, vector[0] & ~3U);
+	m4->pc = vector[1] & ~1U;
+	m4->sequential = m4->pc;
+	if (vector[1] % 2U == 0)
+		m4->fault = CATS_M4_FAULT_ARM;
+}
+
+enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf, const struct cats_m4_options *options,
+				struct cats_error *error)
+{
+	struct cats_m4 *m4 = calloc(1, sizeof *m4);
+	enum cats_status status;
+	uc_err e;
+
+	*out = NULL;
+	if (m4) {
+		m4->elf = elf;
+		m4->strict = !options->fast;
+		m4->flash = aligned_alloc(PAGE, CATS_M4_FLASH_BYTES);
+		m4->ram = aligned_alloc(PAGE, CATS_M4_RAM_BYTES);
+		m4->block_at = calloc(CATS_M4_FLASH_BYTES / 2U, sizeof *m4->block_at);
+	}
+	if (!m4 || !m4->flash || !m4->ram || !m4->block_at) {
+		cats_m4_free(m4);
+		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory for a core", elf->name);
+	}
+	memset(m4->ram, CATS_M4_PAINT, CATS_M4_RAM_BYTES);
+	status = flash(m4, error);
+	e = status == CATS_OK ? open_engine(m4) : UC_ERR_OK;
+	if (e != UC_ERR_OK)
+		status = cats_fail(error, CATS_ERR_MEMORY, "%s: Unicorn: %s", elf->name, uc_strerror(e));
+	if (status != CATS_OK) {
+		cats_m4_free(m4);
+		return status;
+	}
+	reset(m4);
+	*out = m4;
+	return CATS_OK;
+}
+
+void cats_m4_free(struct cats_m4 *m4)
+{
+	if (!m4)
+		return;
+	if (m4->uc)
+		uc_close(m4->uc);
+	free(m4->flash);
+	free(m4->ram);
+	free(m4->blocks);
+	free(m4->block_at);
+	free(m4);
+}
+
+/* The instruction that faulted and those behind it in its block did not run. */
+static void uncount(struct cats_m4 *m4, uint32_t pc)
+{
+	const struct cats_m4_block *b = m4->block;
+
+	if (b && pc >= b->address && pc < b->address + b->bytes)
+		m4->instructions -= count_instructions(m4, pc, b->address + b->bytes);
+}
+
+static void stop_at_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t pc, uint32_t address)
+{
+	uncount(m4, pc);
+	m4->pc = pc;
+	m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_FAULT, .fault = fault, .pc = pc, .address = address};
+}
+
+/* Where the latest instruction was, as well as it is known. */
+static uint32_t where(const struct cats_m4 *m4)
+{
+	return m4->strict || !m4->block ? m4->last_pc : m4->block->address;
+}
+
+static void stop_at_interrupt(struct cats_m4 *m4)
+{
+	const uint32_t pc = get(m4, UC_ARM_REG_PC);
+
+	switch (m4->interrupt) {
+	case INTERRUPT_BREAKPOINT:
+		m4->stopped = (struct cats_m4_stopped){
+			.stop = CATS_M4_BREAKPOINT, .breakpoint = (uint8_t)halfword(m4, pc), .pc = pc};
+		m4->pc = pc + 2U;
+		m4->sequential = m4->pc;
+		break;
+	case INTERRUPT_DATA: /* LDREX and STREX, whose alignment Unicorn does check */
+		stop_at_fault(m4, CATS_M4_FAULT_UNALIGNED, pc, 0);
+		break;
+	default:
+		stop_at_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, pc);
+	}
+}
+
+static void stop_at_error(struct cats_m4 *m4, uc_err e)
+{
+	const uint32_t pc = get(m4, UC_ARM_REG_PC);
+
+	if (m4->fault != CATS_M4_NO_FAULT)
+		stop_at_fault(m4, m4->fault, m4->fault == CATS_M4_FAULT_FETCH ? m4->fault_address : where(m4),
+			      m4->fault_address);
+	else if (e == UC_ERR_INSN_INVALID && m4->block && m4->sequential == pc && halfword(m4, pc - 2U) == HALFWORD_WFE)
+		stop_at_fault(m4, CATS_M4_FAULT_WAIT, pc - 2U, pc - 2U);
+	else if (e == UC_ERR_INSN_INVALID && (get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
+		stop_at_fault(m4, CATS_M4_FAULT_ARM, pc, pc);
+	else
+		stop_at_fault(m4, e == UC_ERR_INSN_INVALID ? CATS_M4_FAULT_UNDEFINED : CATS_M4_FAULT_EMULATOR, pc, pc);
+}
+
+struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
+{
+	uc_err e;
+
+	if (m4->stopped.fault != CATS_M4_NO_FAULT)
+		return m4->stopped;
+	m4->pause_cycles = limit_cycles == 0 ? UINT64_MAX : m4->cycles + limit_cycles;
+	m4->paused = false;
+	m4->interrupt = NO_INTERRUPT;
+	e = uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
+	if (m4->fault != CATS_M4_NO_FAULT || e != UC_ERR_OK) {
+		stop_at_error(m4, e);
+	} else if (m4->interrupt != NO_INTERRUPT) {
+		stop_at_interrupt(m4);
+	} else if (m4->paused) {
+		m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_LIMIT, .pc = m4->pc};
+	} else {
+		m4->pc = get(m4, UC_ARM_REG_PC);
+		m4->sequential = m4->pc;
+		m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_WAITING, .pc = m4->pc - 2U};
+	}
+	return m4->stopped;
+}
+
+/* The host's memory behind `size` bytes of the core's, or NULL. */
+static uint8_t *behind(const struct cats_m4 *m4, uint32_t address, size_t size)
+{
+	if (address < CATS_M4_FLASH_BYTES && size <= CATS_M4_FLASH_BYTES - address)
+		return m4->flash + address;
+	if (address - CATS_M4_RAM < CATS_M4_RAM_BYTES && size <= CATS_M4_RAM_BYTES - (address - CATS_M4_RAM))
+		return m4->ram + (address - CATS_M4_RAM);
+	return NULL;
+}
+
+static bool occupied(const struct cats_m4 *m4, uint32_t address, size_t size)
+{
+	for (size_t i = 0; i < m4->elf->segment_count; i++) {
+		const struct cats_elf_segment *s = m4->elf->segments + i;
+
+		if (address < s->address + s->size && s->address < address + size)
+			return true;
+	}
+	return false;
+}
+
+enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size,
+			       struct cats_error *error)
+{
+	uint8_t *to = behind(m4, address, size);
+
+	if (!to)
+		return cats_fail(error, CATS_ERR_USAGE, "%zu bytes at 0x%08x lie neither in flash nor in RAM", size,
+				 address);
+	if (occupied(m4, address, size))
+		return cats_fail(error, CATS_ERR_USAGE, "%zu bytes at 0x%08x would overwrite %s in flash", size,
+				 address, m4->elf->name);
+	memcpy(to, bytes, size);
+	return CATS_OK;
+}
+
+enum cats_status cats_m4_read(void *bytes, const struct cats_m4 *m4, uint32_t address, size_t size,
+			      struct cats_error *error)
+{
+	const uint8_t *from = behind(m4, address, size);
+
+	if (!from)
+		return cats_fail(error, CATS_ERR_USAGE, "%zu bytes at 0x%08x lie neither in flash nor in RAM", size,
+				 address);
+	memcpy(bytes, from, size);
+	return CATS_OK;
+}
+
+/* Unicorn's numbers are in order only from r0 to r12. */
+static int register_id(uint32_t number)
+{
+	if (number <= 12)
+		return UC_ARM_REG_R0 + (int)number;
+	return number == 13 ? UC_ARM_REG_SP : UC_ARM_REG_LR;
+}
+
+uint32_t cats_m4_register(const struct cats_m4 *m4, uint32_t number)
+{
+	return number == 15 ? m4->pc : get(m4, register_id(number));
+}
+
+void cats_m4_set_register(struct cats_m4 *m4, uint32_t number, uint32_t value)
+{
+	if (number == 15)
+		m4->pc = m4->sequential = value & ~1U;
+	else
+		set(m4, register_id(number), value);
+}
+
+uint64_t cats_m4_instructions(const struct cats_m4 *m4)
+{
+	return m4->instructions;
+}
+
+uint64_t cats_m4_cycles(const struct cats_m4 *m4)
+{
+	return m4->cycles;
+}
+
+void cats_m4_stack_paint(struct cats_m4 *m4, uint32_t bottom)
+{
+	const uint32_t sp = get(m4, UC_ARM_REG_SP);
+	uint8_t *from = sp > bottom ? behind(m4, bottom, sp - bottom) : NULL;
+
+	if (from)
+		memset(from, CATS_M4_PAINT, sp - bottom);
+}
+
+uint32_t cats_m4_stack_used(const struct cats_m4 *m4, uint32_t bottom, uint32_t top)
+{
+	const uint8_t *bytes = top > bottom ? behind(m4, bottom, top - bottom) : NULL;
+	uint32_t untouched = 0;
+
+	while (bytes && untouched < top - bottom && bytes[untouched] == CATS_M4_PAINT)
+		untouched++;
+	return bytes ? (top - bottom) - untouched / 4U * 4U : 0;
+}
+
+const char *cats_m4_fault_text(enum cats_m4_fault fault)
+{
+	static const char *const texts[] = {
+		[CATS_M4_NO_FAULT] = "no fault",
+		[CATS_M4_FAULT_READ] = "a read where nothing is",
+		[CATS_M4_FAULT_WRITE] = "a write where nothing is",
+		[CATS_M4_FAULT_FLASH] = "a write to flash",
+		[CATS_M4_FAULT_FETCH] = "execution outside flash",
+		[CATS_M4_FAULT_ARM] = "a branch to an address without the Thumb bit",
+		[CATS_M4_FAULT_UNALIGNED] = "an unaligned access by an instruction that needs it aligned",
+		[CATS_M4_FAULT_UNDEFINED] = "an undefined instruction",
+		[CATS_M4_FAULT_WAIT] = "WFE, which is not modelled",
+		[CATS_M4_FAULT_FPU] = "a floating-point instruction while CPACR forbids it",
+		[CATS_M4_FAULT_REGISTER] = "a system register that is not modelled",
+		[CATS_M4_FAULT_EXCEPTION] = "an exception that is not modelled",
+		[CATS_M4_FAULT_EMULATOR] = "the emulator refused to go on",
+	};
+
+	return texts[fault];
+}
+
+static const char *stop_text(const struct cats_m4_stopped *stopped)
+{
+	switch (stopped->stop) {
+	case CATS_M4_LIMIT:
+		return "the limit of cycles";
+	case CATS_M4_BREAKPOINT:
+		return "a breakpoint";
+	case CATS_M4_WAITING:
+		return "WFI";
+	default:
+		return cats_m4_fault_text(stopped->fault);
+	}
+}
+
+void cats_m4_describe(char *text, size_t size, const struct cats_m4 *m4, const struct cats_m4_stopped *stopped)
+{
+	const struct cats_elf_symbol *f = cats_elf_function_at(m4->elf, stopped->pc);
+	int at = snprintf(text, size, "%s: %s (address 0x%08x) at 0x%08x in %s+%u", m4->elf->name, stop_text(stopped),
+			  stopped->address, stopped->pc, f ? f->name : "?", f ? stopped->pc - f->address : 0);
+
+	for (uint32_t i = 0; i < 16 && at > 0 && (size_t)at < size; i++)
+		at += snprintf(text + at, size - (size_t)at, "%sr%-2u 0x%08x", i % 4U == 0 ? "\n  " : "  ", i,
+			       cats_m4_register(m4, i));
+	if (at > 0 && (size_t)at < size)
+		snprintf(text + at, size - (size_t)at, "\n  xpsr 0x%08x, %llu instructions", get(m4, UC_ARM_REG_XPSR),
+			 (unsigned long long)m4->instructions);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* One emulated Cortex-M4F with the memory of an nRF52840: 1 MiB of flash at 0, 256 KiB of RAM at 0x20000000, nothing
+ * else mapped. Runs an executable as it would be flashed, counts every instruction, estimates cycles, and stops with a
+ * name at whatever silicon would not do. Any number of cores live in one process: there are no globals. Host only.
+ *
+ * Emulation by Unicorn, which is under GPL-2.0: a program that links this room is under those terms as a whole. The
+ * room's own sources are MIT, and `cats` does not link it (docs/DESIGN.md).
+ *
+ * Instructions are exact. An instruction whose condition fails counts, as on silicon, where it takes its cycle.
+ * Cycles are an estimate by the Technical Reference Manual's rules without wait states (emulator/thumb.h), never a
+ * measurement of silicon. */
+#ifndef CATS_EMULATOR_M4_H
+#define CATS_EMULATOR_M4_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "emulator/elf.h"
+
+#define CATS_M4_FLASH 0x00000000U
+#define CATS_M4_FLASH_BYTES (1U << 20)
+#define CATS_M4_RAM 0x20000000U
+#define CATS_M4_RAM_BYTES (256U << 10)
+
+/* Byte that RAM holds before anything is written: nothing may rely on zeros, and a stack's depth shows. */
+#define CATS_M4_PAINT 0xA5U
+
+struct cats_m4;
+
+struct cats_m4_options {
+	/* Several times faster, still exact in instructions, but: a fault's pc is the start of its basic block and the
+	 * block's instructions are not counted; unaligned accesses cost nothing, and those that fault on silicon
+	 * (LDRD, LDM, VLDR, … at an address that is no multiple of 4) do not. */
+	bool fast;
+};
+
+enum cats_m4_stop {
+	CATS_M4_LIMIT,      /* the limit of cycles is reached, at the start of a basic block */
+	CATS_M4_BREAKPOINT, /* BKPT; the next run goes on behind it */
+	CATS_M4_WAITING,    /* WFI; the next run goes on behind it */
+	CATS_M4_FAULT,
+};
+
+enum cats_m4_fault {
+	CATS_M4_NO_FAULT,
+	CATS_M4_FAULT_READ,      /* of an address where nothing is */
+	CATS_M4_FAULT_WRITE,     /* to an address where nothing is */
+	CATS_M4_FAULT_FLASH,     /* a write to flash */
+	CATS_M4_FAULT_FETCH,     /* execution outside flash */
+	CATS_M4_FAULT_ARM,       /* a branch to an address without the Thumb bit */
+	CATS_M4_FAULT_UNALIGNED, /* an access that must be aligned and is not */
+	CATS_M4_FAULT_UNDEFINED, /* an undefined instruction */
+	CATS_M4_FAULT_WAIT,      /* WFE, which is not modelled */
+	CATS_M4_FAULT_FPU,       /* a floating-point instruction before CPACR allows it */
+	CATS_M4_FAULT_REGISTER,  /* a system register that is not modelled */
+	CATS_M4_FAULT_EXCEPTION, /* an exception that is not modelled, or a return from one that is not active */
+	CATS_M4_FAULT_EMULATOR,  /* the emulator itself refused to go on */
+};
+
+struct cats_m4_stopped {
+	enum cats_m4_stop stop;
+	enum cats_m4_fault fault;
+	uint8_t breakpoint; /* its number */
+	uint32_t pc;        /* of the breakpoint or of what faulted */
+	uint32_t address;   /* that was accessed, where that is the fault */
+};
+
+/* A reset core with the executable in its flash; `elf` outlives it. Refuses segments outside flash. */
+CATS_MUST_CHECK enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf,
+						const struct cats_m4_options *options, struct cats_error *error);
+void cats_m4_free(struct cats_m4 *m4);
+
+/* Runs until something happens, or until `limit_cycles` more have passed (0: no limit). After a fault a core does not
+ * run again. */
+struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles);
+
+/* Memory from outside, wholly within flash or RAM, else CATS_ERR_USAGE. Flash that the executable occupies is not
+ * written over. */
+CATS_MUST_CHECK enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size,
+					       struct cats_error *error);
+CATS_MUST_CHECK enum cats_status cats_m4_read(void *bytes, const struct cats_m4 *m4, uint32_t address, size_t size,
+					      struct cats_error *error);
+
+/* r0 … r15; of the pc, where execution goes on. */
+uint32_t cats_m4_register(const struct cats_m4 *m4, uint32_t number);
+void cats_m4_set_register(struct cats_m4 *m4, uint32_t number, uint32_t value);
+
+/* Executed since reset. */
+uint64_t cats_m4_instructions(const struct cats_m4 *m4);
+uint64_t cats_m4_cycles(const struct cats_m4 *m4);
+
+/* The deepest that the stack below `top` has been since the last paint, by the lowest byte that was written: bytes from
+ * `top`, a multiple of 4, down to it, not below `bottom`. Painting overwrites all from bottom to the stack pointer. */
+void cats_m4_stack_paint(struct cats_m4 *m4, uint32_t bottom);
+uint32_t cats_m4_stack_used(const struct cats_m4 *m4, uint32_t bottom, uint32_t top);
+
+/* "a read where nothing is", … */
+const char *cats_m4_fault_text(enum cats_m4_fault fault);
+
+/* Several lines for a person: what stopped it, in which function, and all registers. */
+void cats_m4_describe(char *text, size_t size, const struct cats_m4 *m4, const struct cats_m4_stopped *stopped);
+
+#endif
