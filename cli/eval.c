@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "train/batch.h"
 #include "train/evaluate.h"
 
 struct arguments {
 	struct cats_common common;
 	const char *model, *data;
 	uint64_t limit, split_seed;
-	uint32_t devices;
+	uint32_t devices, stride;
 	double message_loss, val_share;
 	const char *kind;
 	struct cats_loss_spec loss;
@@ -26,10 +27,12 @@ enum own_option {
 	OPT_PAYLOAD,
 	OPT_SPLIT_SEED,
 	OPT_VAL_SHARE,
+	OPT_STRIDE,
 };
 
 static const struct argp_option option_list[] = {
-	{"data", OPT_DATA, "DATA", 0, "fashion-mnist, idx:IMAGES,LABELS or tensors:FILE; :train, :val, :test select",
+	{"data", OPT_DATA, "DATA", 0,
+	 "fashion-mnist, idx:IMAGES,LABELS, csv:FILE[,column=NAME[;NAME…]] or tensors:FILE; :train, :val, :test select",
 	 1},
 	{"limit", OPT_LIMIT, "N", 0, "The first N samples only", 1},
 	{"devices", OPT_DEVICES, "D", 0, "Devices (as the model says); others only if it broadcasts everything", 1},
@@ -39,6 +42,7 @@ static const struct argp_option option_list[] = {
 	{"payload", OPT_PAYLOAD, "BYTES", 0, "Of a packet (240)", 1},
 	{"split-seed", OPT_SPLIT_SEED, "S", 0, "Of the validation cut (0)", 1},
 	{"val-share", OPT_VAL_SHARE, "X", 0, "Share of samples cut off for validation (1/12)", 1},
+	{"stride", OPT_STRIDE, "N", 0, "Of a series: from one window to the next (1)", 1},
 	CATS_COMMON_OPTIONS,
 	{0},
 };
@@ -80,6 +84,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case OPT_VAL_SHARE:
 		a->val_share = cats_argument_number(state, "--val-share", text, 1e-6, 0.9);
 		return 0;
+	case OPT_STRIDE:
+		a->stride = (uint32_t)cats_argument_count(state, "--stride", text, 1, 1U << 20);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->model != NULL)
 			argp_error(state, "\"%s\": only one MODEL", text);
@@ -112,6 +119,8 @@ static cJSON *describe(const struct cats_evaluation *result, const struct cats_m
 	cJSON_AddStringToObject(object, "metric", result->metric);
 	cJSON_AddNumberToObject(object, "value", result->value);
 	cJSON_AddNumberToObject(object, "loss", result->loss);
+	if (result->last > 0)
+		cJSON_AddNumberToObject(object, "last_token", result->last);
 	cJSON_AddNumberToObject(object, "samples", (double)result->samples);
 	cJSON_AddNumberToObject(object, "devices", model->config.devices);
 	cJSON_AddNumberToObject(object, "message_loss", a->message_loss);
@@ -126,7 +135,12 @@ static enum cats_status run(struct cats_evaluation *result, struct cats_model *m
 			    struct cats_error *error)
 {
 	const struct cats_dataset_options wanted = {
-		.seed = a->split_seed, .val_share = a->val_share, .fallback = CATS_SPLIT_TEST};
+		.seed = a->split_seed,
+		.val_share = a->val_share,
+		.fallback = CATS_SPLIT_TEST,
+		.window = cats_feed_window(&model->config),
+		.stride = a->stride,
+	};
 	const struct cats_evaluation_options options = {
 		.limit = a->limit,
 		.threads = a->common.threads,

@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "report/chart.h"
 #include "report/table.h"
+#include "train/batch.h"
 #include "train/sweep.h"
 
 #define MAX_MODELS 8 /* as many as a chart has hues */
@@ -24,7 +25,7 @@ struct arguments {
 	double rates[MAX_RATES];
 	size_t rate_count;
 	uint64_t limit;
-	uint32_t seeds;
+	uint32_t seeds, stride;
 };
 
 enum own_option {
@@ -38,11 +39,13 @@ enum own_option {
 	OPT_JSON_FILE,
 	OPT_SVG,
 	OPT_TITLE,
+	OPT_STRIDE,
 };
 
 static const struct argp_option option_list[] = {
 	{"data", OPT_DATA, "DATA", 0, "As for cats eval", 1},
 	{"limit", OPT_LIMIT, "N", 0, "The first N samples only", 1},
+	{"stride", OPT_STRIDE, "N", 0, "Of a series: from one window to the next (1)", 1},
 	{"rates", OPT_RATES, "P,P…", 0, "Shares of messages lost (0,0.05,0.1,0.2)", 1},
 	{"kinds", OPT_KINDS, "K,K…", 0, "Of link, receiver, sender, all (all: each of the three at that rate)", 1},
 	{"seeds", OPT_SEEDS, "N", 0, "Draws of each loss, from --seed on (1)", 1},
@@ -106,6 +109,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_LIMIT:
 		a->limit = cats_argument_count(state, "--limit", text, 1, SIZE_MAX);
+		return 0;
+	case OPT_STRIDE:
+		a->stride = (uint32_t)cats_argument_count(state, "--stride", text, 1, 1U << 20);
 		return 0;
 	case OPT_RATES:
 		parse_rates(a, text, state);
@@ -405,7 +411,11 @@ static void show(void *context, size_t done, size_t of)
 static enum cats_status run(struct outcome *o, struct cats_sweep_cell *cells, struct arguments *a,
 			    struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
+	const struct cats_dataset_options wanted = {
+		.fallback = CATS_SPLIT_TEST,
+		.window = cats_feed_window(&o->sweep->entries[0].model.config),
+		.stride = a->stride,
+	};
 	const struct cats_evaluation_options options = {
 		.limit = a->limit,
 		.threads = a->common.threads,

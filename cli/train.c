@@ -40,6 +40,7 @@ enum own_option {
 	OPT_DROPOUT,
 	OPT_SMOOTHING,
 	OPT_AUGMENT,
+	OPT_STRIDE,
 	OPT_EMA,
 	OPT_KEPT_EPOCH,
 	OPT_SPLIT_SEED,
@@ -51,7 +52,8 @@ enum own_option {
 
 static const struct argp_option option_list[] = {
 	{NULL, 0, NULL, 0, "What and where", 1},
-	{"data", OPT_DATA, "DATA", 0, "fashion-mnist, idx:IMAGES,LABELS or tensors:FILE", 1},
+	{"data", OPT_DATA, "DATA", 0,
+	 "fashion-mnist, idx:IMAGES,LABELS, csv:FILE[,column=NAME[;NAME…]] or tensors:FILE", 1},
 	{"config", OPT_CONFIG, "FILE", 0, "Start from random weights of this config.json", 1},
 	{"init", OPT_INIT, "MODEL", 0, "Start from this model", 1},
 	{"out", OPT_OUT, "MODEL", 0, "Directory to make", 1},
@@ -77,6 +79,7 @@ static const struct argp_option option_list[] = {
 	{"dropout", OPT_DROPOUT, "P", 0, "Of activations (0)", 3},
 	{"label-smoothing", OPT_SMOOTHING, "X", 0, "(0)", 3},
 	{"augment", OPT_AUGMENT, "LIST", 0, "Of shift=PIXELS,flip,erase=PROBABILITY (none)", 3},
+	{"stride", OPT_STRIDE, "N", 0, "Of a series: from one training or validation window to the next (1)", 3},
 	{"ema", OPT_EMA, "X", 0, "Validate and keep a running average of the weights with this decay (none)", 3},
 	{"kept-epoch", OPT_KEPT_EPOCH, "WHICH", 0, "best on validation (default) or last", 3},
 	{"split-seed", OPT_SPLIT_SEED, "S", 0, "Of the validation cut (0)", 3},
@@ -225,6 +228,9 @@ static error_t parse_optimisation(int key, char *text, struct argp_state *state)
 	case OPT_AUGMENT:
 		parse_augment(&o->augment, text, state);
 		return 0;
+	case OPT_STRIDE:
+		o->stride = (uint32_t)cats_argument_count(state, "--stride", text, 1, 1U << 20);
+		return 0;
 	case OPT_EMA:
 		o->average = cats_argument_number(state, "--ema", text, 0, 0.999999);
 		return 0;
@@ -321,6 +327,10 @@ static cJSON *describe(const struct cats_train_result *r)
 	cJSON_AddStringToObject(object, "split", r->has_test ? "test" : "validation");
 	cJSON_AddNumberToObject(object, "value", r->has_test ? r->test_value : r->val_value);
 	cJSON_AddNumberToObject(object, "validation_value", r->val_value);
+	if (r->val_last > 0) {
+		cJSON_AddNumberToObject(object, "last_token", r->has_test ? r->test_last : r->val_last);
+		cJSON_AddNumberToObject(object, "validation_last_token", r->val_last);
+	}
 	cJSON_AddNumberToObject(object, "seconds", r->seconds);
 	return object;
 }

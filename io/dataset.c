@@ -13,6 +13,7 @@
 #include "io/file.h"
 #include "io/idx.h"
 #include "io/safetensors.h"
+#include "io/series.h"
 
 #define MAX_SPEC_BYTES 4096
 #define MAX_LABEL 65535U               /* more classes than any model here has outputs */
@@ -29,6 +30,7 @@ struct request {
 	enum cats_split split;
 	uint64_t seed;
 	double val_share;
+	uint32_t window, stride;
 };
 
 static enum cats_status fail_memory(struct cats_error *error, const char *name)
@@ -64,6 +66,10 @@ static enum cats_status read_request(struct request *request, const char *spec,
 	if (!(request->val_share > 0.0 && request->val_share < 1.0))
 		return cats_fail(error, CATS_ERR_USAGE, "data '%.200s': the validation share must be between 0 and 1",
 				 spec);
+	if (options) {
+		request->window = options->window;
+		request->stride = options->stride;
+	}
 	cut_split(request);
 	return CATS_OK;
 }
@@ -196,46 +202,69 @@ static enum cats_status open_idx(struct cats_dataset *d, const struct request *r
 	return read_images(d, request->rest, comma + 1, error);
 }
 
-/* 60 % train, 20 % val, 20 % test, in the order of time. */
-static void cut_by_time(struct cats_dataset *d, enum cats_split split)
+static enum cats_status cut_by_time(struct cats_dataset *d, const struct request *request, struct cats_error *error)
 {
-	const size_t train_end = d->samples * 3 / 5;
-	const size_t val_end = d->samples * 4 / 5;
-	const size_t begin = split == CATS_SPLIT_VAL ? train_end : split == CATS_SPLIT_TEST ? val_end : 0;
-	const size_t end = split == CATS_SPLIT_TRAIN ? train_end : split == CATS_SPLIT_VAL ? val_end : d->samples;
+	const struct cats_rows rows = cats_series_rows(d->samples, request->split);
 
-	memmove(d->values, d->values + begin * d->columns, (end - begin) * d->columns * sizeof *d->values);
-	d->samples = end - begin;
-}
-
-static enum cats_status open_csv(struct cats_dataset *d, const struct request *request, struct cats_error *error)
-{
-	static const char option[] = ",column=";
-	const char *wanted[CATS_CSV_MAX_COLUMNS];
-	size_t count = 0;
-	struct cats_csv csv;
-
-	for (char *place = strstr(request->rest, option); place; place = strstr(place, option)) {
-		*place = '\0';
-		place += sizeof option - 1;
-		/* A text of MAX_SPEC_BYTES has no room for more names than `wanted` has. */
-		wanted[count++] = place;
-	}
-	const enum cats_status status = cats_csv_read(&csv, wanted, count, request->rest, error);
-	if (status != CATS_OK)
-		return status;
-	d->kind = CATS_DATASET_SERIES;
-	d->samples = csv.rows;
-	d->columns = csv.columns;
-	d->column_names = csv.names;
-	d->values = csv.values;
-	if (request->split == CATS_SPLIT_ALL)
-		return CATS_OK;
-	cut_by_time(d, request->split);
+	memmove(d->values, d->values + rows.first * d->columns,
+		(rows.end - rows.first) * d->columns * sizeof *d->values);
+	d->samples = rows.end - rows.first;
 	if (d->samples == 0)
 		return cats_fail(error, CATS_ERR_USAGE, "%s: has too few rows to cut off its split '%s'", request->rest,
 				 split_names[request->split]);
 	return CATS_OK;
+}
+
+static enum cats_status take_series(struct cats_dataset *d, struct cats_csv *csv, const struct request *request,
+				    struct cats_error *error)
+{
+	d->kind = CATS_DATASET_SERIES;
+	d->columns = csv->columns;
+	d->column_names = csv->names;
+	if (request->window == 0) {
+		d->samples = csv->rows;
+		d->values = csv->values;
+		return cut_by_time(d, request, error);
+	}
+	const enum cats_status status =
+		cats_series_cut(d, csv, request->split, request->window, request->stride, request->rest, error);
+
+	free(csv->values);
+	return status;
+}
+
+/* Cuts "A;B,column=C" into names, in place. A text of MAX_SPEC_BYTES has no room for more than CATS_CSV_MAX_COLUMNS. */
+static size_t cut_names(const char *wanted[CATS_CSV_MAX_COLUMNS], char *text)
+{
+	static const char option[] = ",column=";
+	size_t count = 0;
+	char *next;
+
+	for (char *place = strstr(text, option); place; place = next) {
+		char *name = place + sizeof option - 1;
+		next = strstr(name, option);
+		*place = '\0';
+		if (next)
+			*next = '\0';
+		for (char *end = strchr(name, ';'); end; end = strchr(name, ';')) {
+			*end = '\0';
+			wanted[count++] = name;
+			name = end + 1;
+		}
+		wanted[count++] = name;
+	}
+	return count;
+}
+
+static enum cats_status open_csv(struct cats_dataset *d, const struct request *request, struct cats_error *error)
+{
+	const char *wanted[CATS_CSV_MAX_COLUMNS];
+	const size_t count = cut_names(wanted, request->rest);
+	struct cats_csv csv;
+	const enum cats_status status = cats_csv_read(&csv, wanted, count, request->rest, error);
+	if (status != CATS_OK)
+		return status;
+	return take_series(d, &csv, request, error);
 }
 
 static bool all_finite(const float *values, size_t count)
@@ -378,6 +407,12 @@ static uint32_t crc_content(const struct cats_dataset *d)
 	crc = crc_array(crc, d->labels, d->samples, sizeof *d->labels);
 	crc = crc_array(crc, d->inputs, d->samples * d->patches * d->inputs_per_patch, sizeof *d->inputs);
 	crc = crc_array(crc, d->targets, d->samples * d->targets_per_sample, sizeof *d->targets);
+	if (d->series) {
+		const uint64_t cut[] = {d->rows, d->window, d->stride};
+
+		crc = cats_crc32(crc, cut, sizeof cut);
+		return crc_array(crc, d->series, d->rows * d->columns, sizeof *d->series);
+	}
 	return crc_array(crc, d->values, d->samples * d->columns, sizeof *d->values);
 }
 
@@ -402,10 +437,11 @@ static enum cats_status open_request(struct cats_dataset *d, struct request *req
 	else if (strip(&request->rest, request->text, "tensors:"))
 		status = open_tensors(d, request, error);
 	else
-		return cats_fail(error, CATS_ERR_USAGE,
-				 "data '%.200s': must be fashion-mnist, idx:IMAGES,LABELS, csv:FILE[,column=NAME] or "
-				 "tensors:FILE, with :train, :val or :test at the end if a split is wanted",
-				 request->text);
+		return cats_fail(
+			error, CATS_ERR_USAGE,
+			"data '%.200s': must be fashion-mnist, idx:IMAGES,LABELS, csv:FILE[,column=NAME[;NAME]] or "
+			"tensors:FILE, with :train, :val or :test at the end if a split is wanted",
+			request->text);
 	if (status != CATS_OK)
 		return status;
 	count_classes(d);
@@ -440,5 +476,7 @@ void cats_dataset_free(struct cats_dataset *dataset)
 	free(dataset->inputs);
 	free(dataset->targets);
 	free(dataset->values);
+	free(dataset->series);
+	free(dataset->scales);
 	*dataset = (struct cats_dataset){0};
 }

@@ -60,6 +60,16 @@ static const struct field image_fields[] = {
 #undef AT
 #define IMAGE_FIELDS (sizeof image_fields / sizeof image_fields[0])
 
+#define AT(member) offsetof(struct cats_series_config, member)
+static const struct field series_fields[] = {
+	{"context", AT(context), FIELD_INTEGER, 1, CATS_MAX_CONTEXT, NULL},
+	{"patch", AT(patch), FIELD_INTEGER, 1, CATS_MAX_D_IN, NULL},
+	{"horizon", AT(horizon), FIELD_INTEGER, 1, CATS_MAX_N_OUT, NULL},
+	{"epsilon", AT(epsilon), FIELD_REAL, CATS_MIN_NORM_EPS, 1.0, NULL},
+};
+#undef AT
+#define SERIES_FIELDS (sizeof series_fields / sizeof series_fields[0])
+
 /* Every enum of the struct has the representation of this one; its fields are read and written through it. */
 typedef enum cats_activation choice;
 _Static_assert(sizeof(choice) == sizeof(enum cats_norm) && sizeof(choice) == sizeof(enum cats_pool) &&
@@ -158,6 +168,41 @@ static enum cats_status check_image(const struct cats_config *config, const char
 	return CATS_OK;
 }
 
+static bool has_series(const struct cats_config *config)
+{
+	const struct cats_series_config *series = &config->series;
+
+	return series->context || series->patch || series->horizon || series->epsilon != 0.0;
+}
+
+/* A token that saw a later one would see what it forecasts. */
+static enum cats_status check_series(const struct cats_config *config, const char *name, struct cats_error *error)
+{
+	const struct cats_series_config *series = &config->series;
+	const enum cats_status status = check_ranges(series, series_fields, SERIES_FIELDS, "series.", name, error);
+
+	if (status != CATS_OK)
+		return status;
+	if (has_image(config))
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: series: the input is an image already; remove one", name);
+	if (!config->causal || config->cls_token || config->pool != CATS_POOL_NONE)
+		return cats_fail(error, CATS_ERR_FORMAT,
+				 "%s: series: needs causal true, cls_token false and pool \"none\": every token "
+				 "forecasts what follows it",
+				 name);
+	if (series->context % series->patch != 0 || config->n_patches != series->context / series->patch)
+		return cats_fail(error, CATS_ERR_FORMAT,
+				 "%s: n_patches: %u, but series.context %u must be that many of series.patch %u", name,
+				 config->n_patches, series->context, series->patch);
+	if (config->d_in != series->patch)
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: d_in: %u, but series.patch is %u; write that", name,
+				 config->d_in, series->patch);
+	if (config->n_out != series->horizon)
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: n_out: %u, but series.horizon is %u; write that", name,
+				 config->n_out, series->horizon);
+	return CATS_OK;
+}
+
 uint64_t cats_config_weights(const struct cats_config *c)
 {
 	const uint64_t F = c->d_model;
@@ -193,6 +238,8 @@ enum cats_status cats_config_check(const struct cats_config *c, const char *name
 		return cats_fail(error, CATS_ERR_FORMAT,
 				 "%s: d_model: the sizes give %ju weights, at most %ju are accepted; lower them", name,
 				 (uintmax_t)cats_config_weights(c), (uintmax_t)CATS_MODEL_MAX_WEIGHTS);
+	if (has_series(c))
+		return check_series(c, name, error);
 	return has_image(c) ? check_image(c, name, error) : CATS_OK;
 }
 
@@ -249,7 +296,8 @@ static enum cats_status parse_field(void *base, const struct field *field, const
 /* Keys outside `fields` that the outer object may have. */
 static bool is_other_key(const char *key)
 {
-	return strcmp(key, "model_type") == 0 || strcmp(key, "format_version") == 0 || strcmp(key, "image") == 0;
+	return strcmp(key, "model_type") == 0 || strcmp(key, "format_version") == 0 || strcmp(key, "image") == 0 ||
+	       strcmp(key, "series") == 0;
 }
 
 static enum cats_status parse_object(void *base, const struct field *fields, size_t count, const cJSON *object,
@@ -278,12 +326,26 @@ static enum cats_status parse_object(void *base, const struct field *fields, siz
 	return CATS_OK;
 }
 
+/* An object inside the outer one, if it is there: `key` without its value, `prefix` with the dot. */
+static enum cats_status parse_inner(void *base, const struct field *fields, size_t count, const cJSON *tree,
+				    const char *key, const char *prefix, const char *name, struct cats_error *error)
+{
+	const cJSON *object = cJSON_GetObjectItemCaseSensitive(tree, key);
+
+	if (!object)
+		return CATS_OK;
+	if (!cJSON_IsObject(object))
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: %s: must be an object", name, key);
+	const enum cats_status status = parse_object(base, fields, count, object, prefix, name, error);
+	/* An object of zeros would pass for none. */
+	return status == CATS_OK ? check_ranges(base, fields, count, prefix, name, error) : status;
+}
+
 static enum cats_status parse_tree(struct cats_config *out, const cJSON *tree, const char *name,
 				   struct cats_error *error)
 {
 	const cJSON *type = cJSON_GetObjectItemCaseSensitive(tree, "model_type");
 	const cJSON *version = cJSON_GetObjectItemCaseSensitive(tree, "format_version");
-	const cJSON *image = cJSON_GetObjectItemCaseSensitive(tree, "image");
 
 	if (type && (!cJSON_IsString(type) || strcmp(type->valuestring, FORMAT_NAME) != 0))
 		return cats_fail(error, CATS_ERR_FORMAT,
@@ -293,14 +355,12 @@ static enum cats_status parse_tree(struct cats_config *out, const cJSON *tree, c
 				 "%s: format_version: must be %d, the only one this program reads; use a newer program",
 				 name, FORMAT_VERSION);
 	enum cats_status status = parse_object(out, config_fields, CONFIG_FIELDS, tree, "", name, error);
-	if (status != CATS_OK || !image)
-		return status;
-	if (!cJSON_IsObject(image))
-		return cats_fail(error, CATS_ERR_FORMAT, "%s: image: must be an object", name);
-	status = parse_object(&out->image, image_fields, IMAGE_FIELDS, image, "image.", name, error);
-	/* An image of zeros would pass for no image. */
-	return status == CATS_OK ? check_ranges(&out->image, image_fields, IMAGE_FIELDS, "image.", name, error)
-				 : status;
+	if (status == CATS_OK)
+		status = parse_inner(&out->image, image_fields, IMAGE_FIELDS, tree, "image", "image.", name, error);
+	if (status == CATS_OK)
+		status =
+			parse_inner(&out->series, series_fields, SERIES_FIELDS, tree, "series", "series.", name, error);
+	return status;
 }
 
 enum cats_status cats_config_parse(struct cats_config *out, const char *text, size_t size, const char *name,
@@ -373,6 +433,9 @@ char *cats_config_format(const struct cats_config *config)
 
 	if (ok && has_image(config))
 		ok = format_fields(cJSON_AddObjectToObject(tree, "image"), &config->image, image_fields, IMAGE_FIELDS);
+	if (ok && has_series(config))
+		ok = format_fields(cJSON_AddObjectToObject(tree, "series"), &config->series, series_fields,
+				   SERIES_FIELDS);
 	char *text = ok ? print_tree(tree) : NULL;
 	cJSON_Delete(tree);
 	return text;

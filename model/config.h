@@ -22,6 +22,14 @@ struct cats_image_config {
 	double mean, std;
 };
 
+/* How a series becomes patches and forecasts: a context of values in time order is standardised by its own mean and
+ * standard deviation, sqrt(variance + epsilon), and cut into patches that do not overlap; token t forecasts, in the
+ * same units, the `horizon` values that follow its patch. All zero: the input is not a series. */
+struct cats_series_config {
+	uint32_t context, patch, horizon;
+	double epsilon;
+};
+
 /* Dimension letters: D devices, F d_model, H n_heads, d = F / H, M d_ff, P n_patches, T tokens. */
 struct cats_config {
 	uint32_t devices; /* D the keep lists were made for; 1 … 64 */
@@ -39,6 +47,7 @@ struct cats_config {
 	bool cls_token;
 	enum cats_pool pool;
 	struct cats_image_config image;
+	struct cats_series_config series;
 };
 
 /* Gather sites of the float model, in the order of an inference: layer * 4 + kind, and at last head_in. */
@@ -55,11 +64,12 @@ enum cats_site_kind { CATS_ATTN_IN, CATS_ATTN_OUT, CATS_FFN_IN, CATS_FFN_OUT, CA
 #define CATS_MAX_D_IN 65536
 #define CATS_MAX_N_OUT 65536
 #define CATS_MAX_IMAGE_SIDE 4096
+#define CATS_MAX_CONTEXT 65536
 #define CATS_MIN_NORM_EPS 1e-12 /* in float32 it must be above 0, with room for its square root's inverse */
 #define CATS_CONFIG_MAX_BYTES ((size_t)1 << 20)
 #define CATS_MODEL_MAX_WEIGHTS ((uint64_t)1 << 28)
 
-/* Checks every rule (ranges, F a multiple of H, cls pooling needs a class token, image geometry gives n_patches and
+/* Checks every rule (ranges, F a multiple of H, cls pooling needs a class token, image or series give n_patches and
  * d_in, …); the error names the field and the rule. `name` is the file or other origin. */
 CATS_MUST_CHECK enum cats_status cats_config_check(const struct cats_config *config, const char *name,
 						   struct cats_error *error);
@@ -73,6 +83,11 @@ char *cats_config_format(const struct cats_config *config);
 
 /* Weights of a model in all; exact for a config that passed cats_config_check. */
 uint64_t cats_config_weights(const struct cats_config *config);
+
+static inline bool cats_config_is_series(const struct cats_config *c)
+{
+	return c->series.context != 0;
+}
 
 static inline uint32_t cats_config_tokens(const struct cats_config *c)
 {

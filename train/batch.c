@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "model/series.h"
 
 /* Which draw of a sample's key decides what. */
 enum draw {
@@ -38,23 +39,50 @@ static enum cats_status check_images(const struct cats_feed *feed, const char *n
 	return CATS_OK;
 }
 
+static enum cats_status check_augmentation(const struct cats_feed *feed, const char *name, struct cats_error *error)
+{
+	const struct cats_augmentation *augment = &feed->augment;
+
+	if (augment->shift != 0 || augment->flip || augment->erase > 0)
+		return cats_fail(error, CATS_ERR_USAGE, "%s: only images can be augmented: leave --augment out", name);
+	return CATS_OK;
+}
+
+uint32_t cats_feed_window(const struct cats_config *config)
+{
+	return config->series.context + config->series.horizon;
+}
+
+static enum cats_status check_series(const struct cats_feed *feed, const char *name, struct cats_error *error)
+{
+	if (!cats_config_is_series(feed->config))
+		return cats_fail(
+			error, CATS_ERR_MISMATCH,
+			"%s: the data are a series, but config.json has no `series`: add its context, patch, horizon "
+			"and epsilon",
+			name);
+	if (feed->data->window != cats_feed_window(feed->config))
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: was cut into windows of %u values, but the config's series needs %u: models that "
+				 "are compared need the same context and horizon",
+				 name, feed->data->window, cats_feed_window(feed->config));
+	return check_augmentation(feed, name, error);
+}
+
 static enum cats_status check_tensors(const struct cats_feed *feed, const char *name, struct cats_error *error)
 {
 	const struct cats_dataset *data = feed->data;
 	const struct cats_config *config = feed->config;
-	const struct cats_augmentation *augment = &feed->augment;
 	const uint32_t rows = config->pool == CATS_POOL_NONE ? cats_config_tokens(config) : 1U;
 
 	if (data->patches != config->n_patches || data->inputs_per_patch != config->d_in)
 		return cats_fail(error, CATS_ERR_MISMATCH, "%s: inputs are [%u, %u], but the config wants [%u, %u]",
 				 name, data->patches, data->inputs_per_patch, config->n_patches, config->d_in);
-	if (augment->shift != 0 || augment->flip || augment->erase > 0)
-		return cats_fail(error, CATS_ERR_USAGE, "%s: only images can be augmented: leave --augment out", name);
 	if (data->targets != NULL && data->targets_per_sample != rows * config->n_out)
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "%s: %u targets a sample, but the config's output is %u x %u", name,
 				 data->targets_per_sample, rows, config->n_out);
-	return CATS_OK;
+	return check_augmentation(feed, name, error);
 }
 
 enum cats_status cats_feed_check(const struct cats_feed *feed, const char *name, struct cats_error *error)
@@ -65,9 +93,7 @@ enum cats_status cats_feed_check(const struct cats_feed *feed, const char *name,
 	if (data->samples == 0)
 		return cats_fail(error, CATS_ERR_MISMATCH, "%s: no samples: give data that has some", name);
 	if (data->kind == CATS_DATASET_SERIES)
-		return cats_fail(error, CATS_ERR_MISMATCH,
-				 "%s: training and evaluation on CSV series is not there yet: use images or tensors",
-				 name);
+		return check_series(feed, name, error);
 	status = data->kind == CATS_DATASET_IMAGES ? check_images(feed, name, error) : check_tensors(feed, name, error);
 	if (status < 0)
 		return status;
@@ -135,7 +161,7 @@ size_t cats_feed_scratch_bytes(const struct cats_config *config, uint32_t B)
 {
 	const size_t pixels = (size_t)config->image.height * config->image.width;
 
-	return pixels * B * sizeof(float) + pixels;
+	return pixels * B * sizeof(float) + pixels + config->series.context * sizeof(float);
 }
 
 /* Standardised pixels [height * width, B], so that a patch's pixel is one contiguous row of B values. */
@@ -195,6 +221,35 @@ static void fill_tensors(float *input, const struct cats_feed *feed, const uint3
 	}
 }
 
+static void fill_series(float *input, float *window, const struct cats_feed *feed, const uint32_t *samples, uint32_t B)
+{
+	const struct cats_series_config *series = &feed->config->series;
+	const uint32_t P = feed->config->n_patches;
+
+	for (uint32_t s = 0; s < B; s++) {
+		const float *context = cats_dataset_window(feed->data, samples[s]);
+
+		cats_series_standardise(window, context, cats_series_level(context, series), series);
+		for (uint32_t p = 0; p < P; p++)
+			for (uint32_t i = 0; i < series->patch; i++)
+				input[((size_t)i * P + p) * B + s] = window[(size_t)p * series->patch + i];
+	}
+}
+
+struct cats_target cats_feed_target(const struct cats_feed *feed, uint32_t sample)
+{
+	const struct cats_dataset *data = feed->data;
+	const struct cats_series_config *series = &feed->config->series;
+
+	if (data->kind != CATS_DATASET_SERIES)
+		return (struct cats_target){data->targets + (size_t)sample * data->targets_per_sample,
+					    feed->config->n_out, 0, 1};
+	const float *context = cats_dataset_window(data, sample);
+	const struct cats_level level = cats_series_level(context, series);
+
+	return (struct cats_target){context + series->patch, series->patch, level.mean, level.deviation};
+}
+
 void cats_feed_fill(float *input, void *scratch, const struct cats_feed *feed, const uint32_t *samples, uint32_t B,
 		    uint64_t key)
 {
@@ -203,6 +258,10 @@ void cats_feed_fill(float *input, void *scratch, const struct cats_feed *feed, c
 
 	if (feed->data->kind == CATS_DATASET_TENSORS) {
 		fill_tensors(input, feed, samples, B);
+		return;
+	}
+	if (feed->data->kind == CATS_DATASET_SERIES) {
+		fill_series(input, scratch, feed, samples, B);
 		return;
 	}
 	fill_plane(plane, (uint8_t *)(plane + pixels * B), feed, samples, B, key);

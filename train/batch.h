@@ -6,6 +6,7 @@
 
 #include "io/dataset.h"
 #include "model/config.h"
+#include "train/objective.h"
 
 /* Random changes to training images; all zero is none. */
 struct cats_augmentation {
@@ -22,8 +23,12 @@ struct cats_feed {
 	struct cats_augmentation augment;
 };
 
-/* Refuses a data set that does not belong to the configuration (kind, geometry, number of classes or targets) and
- * series, which cannot be trained on yet. `name` is the data's. */
+/* What cats_dataset_open must be asked for so that a series is cut into windows of this configuration; 0 for a
+ * configuration that is not for series. */
+uint32_t cats_feed_window(const struct cats_config *config);
+
+/* Refuses a data set that does not belong to the configuration (kind, geometry, number of classes or targets). `name`
+ * is the data's. */
 CATS_MUST_CHECK enum cats_status cats_feed_check(const struct cats_feed *feed, const char *name,
 						 struct cats_error *error);
 
@@ -34,5 +39,8 @@ size_t cats_feed_scratch_bytes(const struct cats_config *config, uint32_t B);
  * cats_random_key(key, samples[s]) only. */
 void cats_feed_fill(float *input, void *scratch, const struct cats_feed *feed, const uint32_t *samples, uint32_t B,
 		    uint64_t key);
+
+/* What sample `sample` of data without labels should give; points into the data. */
+struct cats_target cats_feed_target(const struct cats_feed *feed, uint32_t sample);
 
 #endif

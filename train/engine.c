@@ -16,14 +16,14 @@ enum purpose { FOR_AUGMENTATION, FOR_DROPOUT, FOR_MESSAGES };
 /* One thread's own memory. */
 struct worker {
 	struct cats_pass *pass;
-	float *input;             /* [d_in, P, chunk] */
-	void *scratch;            /* of cats_feed_fill */
-	float *d_output;          /* [n_out, rows, chunk] */
-	uint8_t *masks;           /* [sites] masks one after the other */
-	uint64_t *ids;            /* [chunk] */
-	uint32_t *labels;         /* [chunk] */
-	const float **targets;    /* [chunk] */
-	const uint8_t **received; /* [sites] */
+	float *input;                /* [d_in, P, chunk] */
+	void *scratch;               /* of cats_feed_fill */
+	float *d_output;             /* [n_out, rows, chunk] */
+	uint8_t *masks;              /* [sites] masks one after the other */
+	uint64_t *ids;               /* [chunk] */
+	uint32_t *labels;            /* [chunk] */
+	struct cats_target *targets; /* [chunk] */
+	const uint8_t **received;    /* [sites] */
 };
 
 struct cats_engine {
@@ -38,6 +38,7 @@ struct cats_engine {
 	float *lanes;  /* [CATS_ENGINE_LANES, packed_count] */
 	/* One loss and one flag a sample, so that sums can be made in the order of samples. */
 	double *losses;   /* [options.batch] */
+	double *lasts;    /* [options.batch] */
 	uint8_t *correct; /* [options.batch] */
 	size_t bytes;
 };
@@ -67,7 +68,7 @@ static enum cats_status create_worker(struct cats_engine *engine, struct worker 
 	worker->d_output = allocate(engine, outputs * chunk, sizeof(float));
 	worker->ids = allocate(engine, chunk, sizeof(uint64_t));
 	worker->labels = allocate(engine, chunk, sizeof(uint32_t));
-	worker->targets = allocate(engine, chunk, sizeof(float *));
+	worker->targets = allocate(engine, chunk, sizeof(struct cats_target));
 	worker->received = allocate(engine, engine->sites, sizeof(uint8_t *));
 	worker->masks = allocate(
 		engine, engine->messages != NULL ? engine->sites * cats_loss_mask_bytes(engine->messages, chunk) : 0,
@@ -96,10 +97,11 @@ static enum cats_status create_parts(struct cats_engine *engine, const struct ca
 	engine->lanes =
 		allocate(engine, options->gradients ? CATS_ENGINE_LANES * engine->packed_count : 0, sizeof(float));
 	engine->losses = allocate(engine, options->batch, sizeof(double));
+	engine->lasts = allocate(engine, options->batch, sizeof(double));
 	engine->correct = allocate(engine, options->batch, 1);
 	engine->workers = allocate(engine, options->threads, sizeof(struct worker));
-	if (engine->packed == NULL || engine->lanes == NULL || engine->losses == NULL || engine->correct == NULL ||
-	    engine->workers == NULL)
+	if (engine->packed == NULL || engine->lanes == NULL || engine->losses == NULL || engine->lasts == NULL ||
+	    engine->correct == NULL || engine->workers == NULL)
 		return cats_fail(error, CATS_ERR_MEMORY, "training: out of memory for gradients");
 	for (uint32_t t = 0; t < options->threads; t++) {
 		status = create_worker(engine, &engine->workers[t], error);
@@ -160,6 +162,7 @@ void cats_engine_free(struct cats_engine *engine)
 	free(engine->packed);
 	free(engine->lanes);
 	free(engine->losses);
+	free(engine->lasts);
 	free(engine->correct);
 	cats_loss_plan_free(engine->messages);
 	cats_views_free(engine->views);
@@ -202,20 +205,19 @@ static void measure(struct cats_engine *engine, struct worker *worker, const flo
 	const double scale = 1.0 / (double)job->count;
 	float *d_output = derive ? worker->d_output : NULL;
 	double *losses = engine->losses + first;
-	uint8_t *correct = engine->correct + first;
 
 	for (uint32_t s = 0; s < B; s++) {
 		if (data->labels != NULL)
 			worker->labels[s] = data->labels[job->samples[first + s]];
 		else
-			worker->targets[s] = data->targets + (size_t)job->samples[first + s] * data->targets_per_sample;
+			worker->targets[s] = cats_feed_target(job->feed, job->samples[first + s]);
 	}
 	if (data->labels != NULL)
-		cats_cross_entropy(losses, correct, d_output, output, worker->labels, engine->config->n_out, B,
-				   job->label_smoothing, scale);
+		cats_cross_entropy(losses, engine->correct + first, d_output, output, worker->labels,
+				   engine->config->n_out, B, job->label_smoothing, scale);
 	else
-		cats_squared_error(losses, correct, d_output, output, worker->targets, engine->config->n_out,
-				   engine->rows, B, scale);
+		cats_squared_error(losses, engine->lasts + first, d_output, output, worker->targets,
+				   engine->config->n_out, engine->rows, B, scale);
 }
 
 static void copy_outputs(struct cats_engine *engine, float *outputs, const float *output, uint32_t B)
@@ -308,8 +310,10 @@ void cats_engine_run(struct cats_engine *engine, struct cats_engine_result *resu
 	for (size_t s = 0; s < job->count; s++) {
 		result->loss += engine->losses[s];
 		result->correct += engine->correct[s];
+		result->last += engine->lasts[s];
 	}
 	result->loss /= (double)job->count;
+	result->last /= (double)job->count;
 	if (gradient != NULL) {
 		add_lanes(engine, lanes);
 		memset(gradient, 0, engine->weight_count * sizeof(float));

@@ -43,6 +43,7 @@ struct cats_engine_job {
 
 struct cats_engine_result {
 	double loss;      /* mean over samples: cross-entropy for labels, mean squared error for targets */
+	double last;      /* of targets: the last row's mean squared error alone */
 	uint64_t correct; /* samples whose label has the largest output (the first of equals) */
 };
 

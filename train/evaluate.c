@@ -14,6 +14,7 @@ enum cats_status cats_evaluate_on(struct cats_evaluation *out, struct cats_engin
 	uint32_t samples[CATS_EVALUATION_BATCH];
 	uint64_t correct = 0;
 	double loss = 0;
+	double last = 0;
 
 	*out = (struct cats_evaluation){
 		.metric = data->labels != NULL ? "accuracy" : "mse",
@@ -37,11 +38,13 @@ enum cats_status cats_evaluate_on(struct cats_evaluation *out, struct cats_engin
 			samples[s] = (uint32_t)(first + s);
 		cats_engine_run(engine, &result, NULL, weights, &job);
 		loss += result.loss * (double)job.count;
+		last += result.last * (double)job.count;
 		correct += result.correct;
 		if (options->progress != NULL)
 			options->progress(options->context, first + job.count, out->samples);
 	}
 	out->loss = loss / (double)out->samples;
+	out->last = model->config.pool == CATS_POOL_NONE ? last / (double)out->samples : 0;
 	out->value = data->labels != NULL ? (double)correct / (double)out->samples : out->loss;
 	return CATS_OK;
 }

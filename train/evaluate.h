@@ -21,9 +21,10 @@ struct cats_evaluation_options {
 struct cats_engine;
 
 struct cats_evaluation {
-	const char *metric; /* "accuracy" (labels; share of samples) or "mse" (targets) */
+	const char *metric; /* "accuracy" (labels; share of samples) or "mse" (targets, series: as standardised) */
 	double value;
 	double loss; /* mean cross-entropy or mean squared error */
+	double last; /* mse: of the last token's forecast alone; 0 where a sample has no more than one row */
 	size_t samples;
 };
 

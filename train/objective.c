@@ -41,26 +41,37 @@ void cats_cross_entropy(double *loss, uint8_t *correct, float *d_output, const f
 	}
 }
 
-void cats_squared_error(double *loss, uint8_t *correct, float *d_output, const float *output,
-			const float *const *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale)
+/* Element (o, r) of all samples: their squared differences are added to sum[B]. */
+static void add_squares(double *sum, float *d_output, const float *output, const struct cats_target *targets, size_t o,
+			size_t r, uint32_t B, double scale)
+{
+	for (uint32_t s = 0; s < B; s++) {
+		const struct cats_target *t = &targets[s];
+		const double difference = (double)output[s] * (double)t->deviation + (double)t->mean -
+					  (double)t->values[r * t->stride + o];
+
+		sum[s] += difference * difference;
+		if (d_output != NULL)
+			d_output[s] = (float)(scale * 2.0 * (double)t->deviation * difference);
+	}
+}
+
+void cats_squared_error(double *loss, double *last, float *d_output, const float *output,
+			const struct cats_target *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale)
 {
 	const double mean = 1.0 / ((double)n_out * rows);
 
-	for (uint32_t s = 0; s < B; s++) {
-		double sum = 0;
+	for (uint32_t s = 0; s < B; s++)
+		loss[s] = last[s] = 0;
+	for (size_t o = 0; o < n_out; o++)
+		for (size_t r = 0; r < rows; r++) {
+			const size_t at = (o * rows + r) * B;
 
-		for (uint32_t o = 0; o < n_out; o++) {
-			for (uint32_t r = 0; r < rows; r++) {
-				const size_t at = ((size_t)o * rows + r) * B + s;
-				const double difference =
-					(double)output[at] - (double)targets[s][(size_t)r * n_out + o];
-
-				sum += difference * difference;
-				if (d_output != NULL)
-					d_output[at] = (float)(scale * mean * 2.0 * difference);
-			}
+			add_squares(r + 1U == rows ? last : loss, d_output != NULL ? d_output + at : NULL, output + at,
+				    targets, o, r, B, scale * mean);
 		}
-		loss[s] = sum * mean;
-		correct[s] = 0;
+	for (uint32_t s = 0; s < B; s++) {
+		loss[s] = (loss[s] + last[s]) * mean;
+		last[s] /= n_out;
 	}
 }

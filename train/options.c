@@ -40,6 +40,8 @@ enum cats_status cats_train_check(const struct cats_train_options *o, struct cat
 		wrong = "needs data, out and either config or init";
 	else if (o->epochs < 1 || o->epochs > 100000)
 		wrong = "epochs: 1 … 100000";
+	else if (o->stride > 1U << 20)
+		wrong = "stride: 1 … 1048576";
 	else if (o->batch < 1 || o->batch > 65536)
 		wrong = "batch: 1 … 65536";
 	else if (!(o->rate > 0) || !isfinite(o->rate))

@@ -26,6 +26,19 @@ static const char *last_name(int *length, const char *path)
 	return path + begin;
 }
 
+static void print_results(FILE *out, const struct cats_session *s, const struct cats_train_result *r)
+{
+	const bool forecasts = s->model.config.pool == CATS_POOL_NONE;
+	const char *second = forecasts ? "of the last token alone" : "loss";
+
+	fprintf(out, "\n## Results\n\n| split | samples | %s | %s |\n| --- | --- | --- | --- |\n", r->metric, second);
+	fprintf(out, "| validation | %zu | %.4f | %.4f |\n", s->val.samples, r->val_value,
+		forecasts ? r->val_last : r->val_loss);
+	if (r->has_test)
+		fprintf(out, "| test | %zu | %.4f | %.4f |\n", s->test.samples, r->test_value,
+			forecasts ? r->test_last : r->test_loss);
+}
+
 /* The card is written into memory first: the file is then whole or absent. */
 static enum cats_status print_card(FILE *out, const struct cats_session *s, const struct cats_model *model,
 				   const struct cats_train_result *result)
@@ -43,10 +56,7 @@ static enum cats_status print_card(FILE *out, const struct cats_session *s, cons
 	fprintf(out, "| values on air an inference | %llu |\n", (unsigned long long)cats_model_air_values(model));
 	if (s->options->command != NULL)
 		fprintf(out, "\n## Command\n\n    %s\n", s->options->command);
-	fprintf(out, "\n## Results\n\n| split | samples | %s | loss |\n| --- | --- | --- | --- |\n", result->metric);
-	fprintf(out, "| validation | %zu | %.4f | %.4f |\n", s->val.samples, result->val_value, result->val_loss);
-	if (result->has_test)
-		fprintf(out, "| test | %zu | %.4f | %.4f |\n", s->test.samples, result->test_value, result->test_loss);
+	print_results(out, s, result);
 	fprintf(out, "\nThe weights are those of epoch %u of %u (%s). %s\n", result->best_epoch, result->epochs,
 		s->options->keep_last ? "the last" : "the best on validation",
 		result->has_test ? "Nothing was chosen by the test samples."
@@ -73,9 +83,11 @@ static cJSON *record_of(const struct cats_session *session, const struct cats_tr
 	cJSON_AddStringToObject(record, "metric", result->metric);
 	cJSON_AddNumberToObject(record, "val_value", result->val_value);
 	cJSON_AddNumberToObject(record, "val_loss", result->val_loss);
+	cJSON_AddNumberToObject(record, "val_last", result->val_last);
 	if (result->has_test) {
 		cJSON_AddNumberToObject(record, "test_value", result->test_value);
 		cJSON_AddNumberToObject(record, "test_loss", result->test_loss);
+		cJSON_AddNumberToObject(record, "test_last", result->test_last);
 	}
 	cJSON_AddNumberToObject(record, "seconds", result->seconds);
 	return record;
@@ -144,6 +156,9 @@ static bool take_result(struct cats_train_result *result, const cJSON *record)
 	result->best_epoch = (uint32_t)best_epoch;
 	result->has_test = take_number(&result->test_value, record, "test_value") &&
 			   take_number(&result->test_loss, record, "test_loss");
+	/* Records of before there were forecasts have neither; theirs are 0. */
+	(void)take_number(&result->val_last, record, "val_last");
+	(void)take_number(&result->test_last, record, "test_last");
 	return true;
 }
 

@@ -29,7 +29,12 @@ static enum cats_status open_data(struct cats_session *session, struct cats_erro
 {
 	const struct cats_train_options *options = session->options;
 	char spec[sizeof(session->data_name) + 8];
-	struct cats_dataset_options wanted = {.seed = options->split_seed, .val_share = options->val_share};
+	struct cats_dataset_options wanted = {
+		.seed = options->split_seed,
+		.val_share = options->val_share,
+		.window = cats_feed_window(&session->model.config),
+		.stride = options->stride,
+	};
 	enum cats_status status;
 
 	if (ends_with(options->data, ":val") || ends_with(options->data, ":test"))
@@ -50,9 +55,11 @@ static enum cats_status open_data(struct cats_session *session, struct cats_erro
 	if (status < 0)
 		return status;
 	/* Only here are test samples others than those that were trained on. */
-	session->has_test = strcmp(session->data_name, "fashion-mnist") == 0;
+	session->has_test =
+		strcmp(session->data_name, "fashion-mnist") == 0 || session->train.kind == CATS_DATASET_SERIES;
 	if (!session->has_test)
 		return CATS_OK;
+	wanted.stride = 0;
 	snprintf(spec, sizeof(spec), "%s:test", session->data_name);
 	return cats_dataset_open(&session->test, spec, &wanted, error);
 }
@@ -139,6 +146,8 @@ static enum cats_status make_fingerprint(struct cats_session *s, struct cats_err
 
 	/* The first that differs is the one that is named: data, config and seed before the weights that follow. */
 	failed = failed || add(s, error, "config", "%s", config) < 0;
+	if (s->train.kind == CATS_DATASET_SERIES)
+		failed = failed || add(s, error, "stride", "%u", s->train.stride) < 0;
 	failed = failed || add(s, error, "data", "%s train crc32 %08x, validation crc32 %08x", s->data_name,
 			       s->train.crc32, s->val.crc32) < 0;
 	failed = failed || add(s, error, "seed", "%llu", (unsigned long long)o->seed) < 0;

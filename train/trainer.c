@@ -134,6 +134,8 @@ static double guessing_loss(const struct cats_session *s)
 
 	if (s->train.labels != NULL)
 		return log((double)s->model.config.n_out);
+	if (s->train.kind == CATS_DATASET_SERIES)
+		return 1; /* the variance of what is standardised */
 	for (size_t i = 0; i < targets; i++)
 		squares += (double)s->train.targets[i] * (double)s->train.targets[i];
 	return squares / (double)targets;
@@ -375,9 +377,11 @@ static enum cats_status finish(struct cats_train_result *result, struct cats_ses
 		.train_loss = s->state.last_loss,
 		.val_value = validation.value,
 		.val_loss = validation.loss,
+		.val_last = validation.last,
 		.has_test = s->has_test,
 		.test_value = test.value,
 		.test_loss = test.loss,
+		.test_last = test.last,
 		.seconds = s->state.seconds,
 	};
 	snprintf(result->metric, sizeof(result->metric), "%s", validation.metric);

@@ -23,7 +23,8 @@ struct cats_train_progress {
 };
 
 struct cats_train_options {
-	const char *data;    /* as cats_dataset_open; without a split, or :train */
+	const char *data; /* as cats_dataset_open; without a split, or :train */
+	uint32_t stride; /* of a series: from one training or validation window to the next; 0 means 1. Tests use all */
 	const char *config;  /* file; NULL with init */
 	const char *init;    /* model directory to start from; NULL: random weights */
 	const char *out;     /* model directory to make */
@@ -54,11 +55,11 @@ struct cats_train_options {
 
 struct cats_train_result {
 	uint32_t epochs, best_epoch;
-	double train_loss; /* mean of the last epoch */
-	char metric[16];   /* "accuracy" or "mse" */
-	double val_value, val_loss;
-	bool has_test; /* the data have test samples of their own */
-	double test_value, test_loss;
+	double train_loss;                    /* mean of the last epoch */
+	char metric[16];                      /* "accuracy" or "mse" */
+	double val_value, val_loss, val_last; /* last: as struct cats_evaluation */
+	bool has_test;                        /* the data have test samples of their own */
+	double test_value, test_loss, test_last;
 	double seconds;
 	bool resumed; /* from a checkpoint, or already finished */
 };

@@ -16,5 +16,9 @@ int main(int argc, char **argv)
 	cats_fixture_write(path, 240, 2);
 	snprintf(path, sizeof(path), "%s/config.json", argv[1]);
 	cats_fixture_write_config(path, 1);
+	snprintf(path, sizeof(path), "%s/series.csv", argv[1]);
+	cats_fixture_write_series(path, 600, 1);
+	snprintf(path, sizeof(path), "%s/series.json", argv[1]);
+	cats_fixture_write_series_config(path, 1);
 	return 0;
 }

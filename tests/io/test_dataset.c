@@ -2,6 +2,7 @@
 /* What --data names: specifications, splits, checksums, and Fashion-MNIST as the package ships it. */
 #include "io/dataset.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +234,88 @@ static void test_series(void **state)
 	assert_string_equal(d.column_names[1], "x");
 	assert_true(d.values[18] == 109.0F && d.values[19] == 9.0F);
 	cats_dataset_free(&d);
+	open_data(&d, "csv:@/t.csv,column=y;x", 1, CATS_SPLIT_ALL);
+	assert_int_equal(d.columns, 2);
+	assert_true(d.values[18] == 109.0F && d.values[19] == 9.0F);
+	cats_dataset_free(&d);
+}
+
+/* Opens t.csv, whose columns are x = 0 … 9 and y = 100 + x, cut into windows. */
+static void open_windows(struct cats_dataset *d, const char *name, uint32_t window, uint32_t stride)
+{
+	const struct cats_dataset_options options = {.window = window, .stride = stride};
+	struct cats_error error = {0};
+	char spec[1024];
+
+	expand(spec, name);
+	if (cats_dataset_open(d, spec, &options, &error) != CATS_OK)
+		fail_msg("%s", error.text);
+}
+
+/* Training rows are 0 … 5: mean 2.5, variance 35 / 12. A window's first value tells which rows it has. */
+static void check_windows(const char *name, uint32_t window, uint32_t stride, const float *firsts, size_t count)
+{
+	struct cats_dataset d;
+
+	open_windows(&d, name, window, stride);
+	assert_int_equal(d.samples, count);
+	assert_null(d.values);
+	for (uint32_t c = 0; c < d.columns; c++)
+		assert_true(fabs(d.scales[c].deviation - sqrt(35.0 / 12)) < 1e-12);
+	for (size_t s = 0; s < count; s++)
+		for (uint32_t i = 0; i < window; i++) {
+			const double x = firsts[s % (count / d.columns)] + (float)i;
+
+			assert_true(fabs((double)cats_dataset_window(&d, s)[i] - (x - 2.5) / sqrt(35.0 / 12)) < 1e-6);
+		}
+	cats_dataset_free(&d);
+}
+
+static void test_windows(void **state)
+{
+	struct cats_dataset d;
+
+	(void)state;
+	check_windows("csv:@/t.csv,column=x:train", 4, 1, (const float[]){0, 1, 2}, 3);
+	check_windows("csv:@/t.csv,column=y;x:train", 4, 2, (const float[]){0, 2}, 4);
+	check_windows("csv:@/t.csv:train", 6, 0, (const float[]){0}, 2);
+	check_windows("csv:@/t.csv:val", 2, 5, (const float[]){6}, 2);
+	check_windows("csv:@/t.csv:test", 2, 1, (const float[]){8}, 2);
+	check_windows("csv:@/t.csv", 9, 1, (const float[]){0, 1}, 4);
+	open_windows(&d, "csv:@/t.csv,column=y;x", 9, 1);
+	assert_string_equal(d.column_names[0], "y");
+	assert_true(d.scales[0].mean == 102.5 && d.scales[1].mean == 2.5);
+	cats_dataset_free(&d);
+}
+
+static void test_windows_refused(void **state)
+{
+	static const struct {
+		const char *text, *rule;
+	} cases[] = {
+		{"a,b\n1,2\n2,3\n3,1\n4,2\n5,3\n", "split 'val' has 1 of its 5 rows, but a window"},
+		{"a,b\n1,7\n2,7\n3,7\n4,7\n5,7\n6,7\n7,8\n8,9\n9,9\n9,9\n", "column 'b': is constant (7) over"},
+		{"a,b\n1,1e-30\n2,0\n3,0\n4,0\n5,0\n6,0\n7,3e38\n8,9\n9,9\n9,9\n",
+		 "column 'b': row 7: 3e+38 is too far"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct cats_dataset_options options = {.window = 2};
+		struct cats_dataset d;
+		struct cats_error error = {0};
+		char spec[1024];
+
+		assert_int_equal(
+			cats_file_write(scratch_file(folder, "w.csv"), cases[i].text, strlen(cases[i].text), NULL),
+			CATS_OK);
+		expand(spec, "csv:@/w.csv:val");
+		assert_true(cats_dataset_open(&d, spec, &options, &error) < 0);
+		assert_null(d.series);
+		assert_null(d.scales);
+		if (!strstr(error.text, cases[i].rule))
+			fail_msg("must say '%s', but says '%s'", cases[i].rule, error.text);
+	}
 }
 
 static void test_tensors(void **state)
@@ -393,6 +476,8 @@ int main(void)
 		cmocka_unit_test(test_image_splits),
 		cmocka_unit_test(test_fallback_and_share),
 		cmocka_unit_test(test_series),
+		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_windows_refused),
 		cmocka_unit_test(test_tensors),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_options_refused),

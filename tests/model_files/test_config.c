@@ -30,6 +30,22 @@ static const struct cats_config image_config = {
 	.image = {.height = 28, .width = 28, .patch = 8, .stride = 5, .mean = 0.286, .std = 0.353},
 };
 
+/* As in the golden file good-series. */
+static const struct cats_config series_config = {
+	.devices = 4,
+	.d_model = 32,
+	.n_heads = 4,
+	.d_ff = 48,
+	.n_layers = 2,
+	.n_patches = 6,
+	.d_in = 8,
+	.n_out = 12,
+	.norm_eps = 1e-05,
+	.causal = true,
+	.pool = CATS_POOL_NONE,
+	.series = {.context = 48, .patch = 8, .horizon = 12, .epsilon = 1e-05},
+};
+
 static void assert_same_config(const struct cats_config *a, const struct cats_config *b)
 {
 	assert_int_equal(a->devices, b->devices);
@@ -52,6 +68,10 @@ static void assert_same_config(const struct cats_config *a, const struct cats_co
 	assert_int_equal(a->image.stride, b->image.stride);
 	assert_true(a->image.mean == b->image.mean);
 	assert_true(a->image.std == b->image.std);
+	assert_int_equal(a->series.context, b->series.context);
+	assert_int_equal(a->series.patch, b->series.patch);
+	assert_int_equal(a->series.horizon, b->series.horizon);
+	assert_true(a->series.epsilon == b->series.epsilon);
 }
 
 static void check_round_trip(const struct cats_config *config)
@@ -81,6 +101,8 @@ static enum cats_status read_config(const char *path, struct cats_error *error)
 		check_round_trip(&config);
 	if (status == CATS_OK && strstr(path, "good-image"))
 		assert_same_config(&config, &image_config);
+	if (status == CATS_OK && strstr(path, "good-series"))
+		assert_same_config(&config, &series_config);
 	return status;
 }
 
@@ -138,6 +160,19 @@ static void test_golden(void **state)
 		{"image-unknown-key", "image.channels: unknown key"},
 		{"image-missing-key", "image.mean: the key is missing"},
 		{"image-number", "image: must be an object"},
+		{"series-not-causal", "series: needs causal true, cls_token false and pool \"none\""},
+		{"series-class-token", "series: needs causal true, cls_token false and pool \"none\""},
+		{"series-pool", "series: needs causal true, cls_token false and pool \"none\""},
+		{"series-patches-differ", "n_patches: 5, but series.context 48 must be that many of series.patch 8"},
+		{"series-context-not-patches", "n_patches: 6, but series.context 49 must be that many"},
+		{"series-values-differ", "d_in: 8, but series.patch is 16"},
+		{"series-horizon-differs", "n_out: 12, but series.horizon is 13"},
+		{"series-epsilon-zero", "series.epsilon: must be a number from 1e-12"},
+		{"series-zeros", "series.context: must be an integer from 1"},
+		{"series-missing-key", "series.horizon: the key is missing"},
+		{"series-unknown-key", "series.stride: unknown key"},
+		{"series-number", "series: must be an object"},
+		{"series-and-image", "series: the input is an image already"},
 	};
 
 	(void)state;
@@ -177,13 +212,12 @@ static void check_damaged(const char *text, size_t size)
 	}
 }
 
-static void test_damaged(void **state)
+static void damage(const struct cats_config *whole)
 {
-	char *text = cats_config_format(&image_config);
+	char *text = cats_config_format(whole);
 	const size_t size = strlen(text);
 	struct cats_config config;
 
-	(void)state;
 	for (size_t cut = 0; cut < size - 1; cut++) /* the last byte is the newline */
 		assert_int_equal(cats_config_parse(&config, text, cut, "cut", NULL), CATS_ERR_FORMAT);
 	for (size_t bit = 0; bit < 8 * size; bit++) {
@@ -192,6 +226,13 @@ static void test_damaged(void **state)
 		text[bit / 8] = (char)(text[bit / 8] ^ (1 << bit % 8));
 	}
 	free(text);
+}
+
+static void test_damaged(void **state)
+{
+	(void)state;
+	damage(&image_config);
+	damage(&series_config);
 }
 
 /* Rules that no text can break, because the parser's types forbid it. */

@@ -4,6 +4,7 @@
 #include "tests/train/fixture.h"
 
 #include <ftw.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,15 +101,61 @@ void cats_fixture_write(const char *path, uint32_t samples, uint64_t seed)
 	cats_fixture_data_free(&data);
 }
 
-void cats_fixture_write_config(const char *path, uint32_t devices)
+static void write_config(const char *path, const struct cats_config *config)
 {
-	const struct cats_config config = cats_fixture_config(devices);
 	struct cats_error error = {0};
-	char *text = cats_config_format(&config);
+	char *text = cats_config_format(config);
 
 	if (text == NULL)
 		abort();
 	must(cats_file_write(path, text, strlen(text), &error), &error);
+	free(text);
+}
+
+void cats_fixture_write_config(const char *path, uint32_t devices)
+{
+	const struct cats_config config = cats_fixture_config(devices);
+
+	write_config(path, &config);
+}
+
+struct cats_config cats_fixture_series_config(uint32_t devices)
+{
+	struct cats_config config = cats_fixture_config(devices);
+
+	config.cls_token = false;
+	config.causal = true;
+	config.pool = CATS_POOL_NONE;
+	config.n_out = 9;
+	config.series = (struct cats_series_config){
+		.context = PATCHES * INPUTS, .patch = INPUTS, .horizon = 9, .epsilon = 1e-5};
+	return config;
+}
+
+void cats_fixture_write_series_config(const char *path, uint32_t devices)
+{
+	const struct cats_config config = cats_fixture_series_config(devices);
+
+	write_config(path, &config);
+}
+
+void cats_fixture_write_series(const char *path, uint32_t rows, uint64_t seed)
+{
+	const uint64_t key = cats_random_key(seed, 3);
+	struct cats_error error = {0};
+	const size_t most = 64; /* bytes a row */
+	char *text = calloc(rows + 1U, most);
+	size_t used = 0;
+
+	if (text == NULL)
+		abort();
+	used += (size_t)sprintf(text, "date,wave,noise\n");
+	for (uint32_t r = 0; r < rows; r++)
+		used += (size_t)snprintf(text + used, most, "2021-%02u-%02u %02u:00:00,%.5f,%.5f\n", 1U + r / 672U,
+					 1U + r / 24U % 28U, r % 24U,
+					 5 + 3 * sin(r * 0.5236) + 0.3 * (double)noise(key, 2ULL * r),
+					 (double)noise(key, 2ULL * r + 1U));
+	must(cats_file_write(path, text, used, &error), &error);
 	free(text);
 }
 

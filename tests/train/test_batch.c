@@ -200,13 +200,77 @@ static void test_refusals(void **state)
 	assert_int_equal(cats_feed_check(&bad, "d", &error), CATS_ERR_MISMATCH);
 	memset(&none.image, 0, sizeof(none.image));
 	assert_int_equal(cats_feed_check(&imageless, "d", &error), CATS_ERR_MISMATCH);
+	none.series = (struct cats_series_config){.context = 8, .patch = 4, .horizon = 4, .epsilon = 1e-5};
+	other.window = 11;
+	const struct cats_feed wide = {.data = &other, .config = &none};
+	assert_int_equal(cats_feed_check(&wide, "d", &error), CATS_ERR_MISMATCH);
+	assert_non_null(strstr(error.text, "windows of 11 values, but the config's series needs 12"));
+}
+
+/* A window by its own mean and deviation, patch after patch; targets follow each patch; put back, both are the series.
+ */
+static void test_series(void **state)
+{
+	static const char *const names[] = {"a"};
+	const struct cats_config forecaster = {
+		.n_patches = 3,
+		.d_in = 2,
+		.n_out = 4,
+		.causal = true,
+		.pool = CATS_POOL_NONE,
+		.series = {.context = 6, .patch = 2, .horizon = 4, .epsilon = 1e-5},
+	};
+	float values[24];
+	const struct cats_dataset series = {
+		.kind = CATS_DATASET_SERIES,
+		.columns = 2,
+		.column_names = (char **)(uintptr_t)names,
+		.rows = 12,
+		.window = 10,
+		.stride = 2,
+		.samples = 4,
+		.series = values,
+	};
+	const struct cats_feed feed = {.data = &series, .config = &forecaster};
+	const uint32_t samples[3] = {3, 0, 1}; /* column 1 from row 2; column 0 from rows 0 and 2 */
+	const size_t begin[3] = {14, 0, 2};
+	struct cats_error error = {0};
+	float input[18];
+	float window[6];
+
+	(void)state;
+	for (int i = 0; i < 24; i++)
+		values[i] = (float)((i * i + 3 * i) % 11);
+	assert_int_equal(cats_feed_window(&forecaster), 10);
+	assert_int_equal(cats_feed_check(&feed, "d", &error), CATS_OK);
+	assert_int_equal(cats_feed_scratch_bytes(&forecaster, 3), sizeof(window));
+	cats_feed_fill(input, window, &feed, samples, 3, 0);
+	for (uint32_t s = 0; s < 3; s++) {
+		const struct cats_target target = cats_feed_target(&feed, samples[s]);
+		double sum = 0;
+		double squares = 0;
+
+		for (uint32_t p = 0; p < 3; p++) {
+			for (uint32_t i = 0; i < 2; i++) {
+				const float x = input[(i * 3 + p) * 3 + s];
+
+				sum += (double)x;
+				squares += (double)x * (double)x;
+				assert_true(fabsf(x * target.deviation + target.mean - values[begin[s] + p * 2 + i]) <
+					    1e-5F);
+			}
+			for (uint32_t o = 0; o < 4; o++)
+				assert_true(target.values[p * target.stride + o] == values[begin[s] + 2 * (p + 1) + o]);
+		}
+		assert_true(fabs(sum) < 1e-5 && fabs(squares - 6) < 1e-3);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_patches), cmocka_unit_test(test_shift_and_flip), cmocka_unit_test(test_erase),
-		cmocka_unit_test(test_pure),    cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_pure),    cmocka_unit_test(test_refusals),       cmocka_unit_test(test_series),
 	};
 
 	return cmocka_run_group_tests(tests, fill_pixels, NULL);
