@@ -8,6 +8,7 @@
 #include "deploy/calibrate.h"
 #include "deploy/plan.h"
 #include "report/table.h"
+#include "train/batch.h"
 
 struct arguments {
 	struct cats_common common;
@@ -130,7 +131,8 @@ static void note_calibration(struct cats_plan_calibration *to, const struct cats
 static enum cats_status quantise(struct cats_integer *m, struct cats_plan_calibration *to, struct cats_model *model,
 				 const struct arguments *a, struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TRAIN};
+	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TRAIN,
+						    .window = cats_feed_window(&model->config)};
 	const struct cats_calibration_options options = {
 		.samples = a->samples,
 		.loss = a->loss,
