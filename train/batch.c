@@ -236,18 +236,18 @@ static void fill_series(float *input, float *window, const struct cats_feed *fee
 	}
 }
 
-struct cats_target cats_feed_target(const struct cats_feed *feed, uint32_t sample)
+struct cats_wanted cats_feed_target(const struct cats_feed *feed, uint32_t sample)
 {
 	const struct cats_dataset *data = feed->data;
 	const struct cats_series_config *series = &feed->config->series;
 
 	if (data->kind != CATS_DATASET_SERIES)
-		return (struct cats_target){data->targets + (size_t)sample * data->targets_per_sample,
+		return (struct cats_wanted){data->targets + (size_t)sample * data->targets_per_sample,
 					    feed->config->n_out, 0, 1};
 	const float *context = cats_dataset_window(data, sample);
 	const struct cats_level level = cats_series_level(context, series);
 
-	return (struct cats_target){context + series->patch, series->patch, level.mean, level.deviation};
+	return (struct cats_wanted){context + series->patch, series->patch, level.mean, level.deviation};
 }
 
 void cats_feed_fill(float *input, void *scratch, const struct cats_feed *feed, const uint32_t *samples, uint32_t B,

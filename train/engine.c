@@ -22,7 +22,7 @@ struct worker {
 	uint8_t *masks;              /* [sites] masks one after the other */
 	uint64_t *ids;               /* [chunk] */
 	uint32_t *labels;            /* [chunk] */
-	struct cats_target *targets; /* [chunk] */
+	struct cats_wanted *targets; /* [chunk] */
 	const uint8_t **received;    /* [sites] */
 };
 
@@ -68,7 +68,7 @@ static enum cats_status create_worker(struct cats_engine *engine, struct worker 
 	worker->d_output = allocate(engine, outputs * chunk, sizeof(float));
 	worker->ids = allocate(engine, chunk, sizeof(uint64_t));
 	worker->labels = allocate(engine, chunk, sizeof(uint32_t));
-	worker->targets = allocate(engine, chunk, sizeof(struct cats_target));
+	worker->targets = allocate(engine, chunk, sizeof(struct cats_wanted));
 	worker->received = allocate(engine, engine->sites, sizeof(uint8_t *));
 	worker->masks = allocate(
 		engine, engine->messages != NULL ? engine->sites * cats_loss_mask_bytes(engine->messages, chunk) : 0,

@@ -42,11 +42,11 @@ void cats_cross_entropy(double *loss, uint8_t *correct, float *d_output, const f
 }
 
 /* Element (o, r) of all samples: their squared differences are added to sum[B]. */
-static void add_squares(double *sum, float *d_output, const float *output, const struct cats_target *targets, size_t o,
+static void add_squares(double *sum, float *d_output, const float *output, const struct cats_wanted *targets, size_t o,
 			size_t r, uint32_t B, double scale)
 {
 	for (uint32_t s = 0; s < B; s++) {
-		const struct cats_target *t = &targets[s];
+		const struct cats_wanted *t = &targets[s];
 		const double difference = (double)output[s] * (double)t->deviation + (double)t->mean -
 					  (double)t->values[r * t->stride + o];
 
@@ -57,7 +57,7 @@ static void add_squares(double *sum, float *d_output, const float *output, const
 }
 
 void cats_squared_error(double *loss, double *last, float *d_output, const float *output,
-			const struct cats_target *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale)
+			const struct cats_wanted *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale)
 {
 	const double mean = 1.0 / ((double)n_out * rows);
 

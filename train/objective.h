@@ -17,7 +17,7 @@ void cats_cross_entropy(double *loss, uint8_t *correct, float *d_output, const f
 
 /* What one sample should give: row r of the output, times deviation plus mean, is wanted to be n_out values from
  * values[r * stride] on. */
-struct cats_target {
+struct cats_wanted {
 	const float *values;
 	size_t stride;
 	float mean, deviation;
@@ -25,6 +25,6 @@ struct cats_target {
 
 /* targets[B]. loss[s] is the mean over rows and columns, last[s] that of the last row alone. */
 void cats_squared_error(double *loss, double *last, float *d_output, const float *output,
-			const struct cats_target *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale);
+			const struct cats_wanted *targets, uint32_t n_out, uint32_t rows, uint32_t B, double scale);
 
 #endif

@@ -63,7 +63,7 @@ static void test_squared_error(void **state)
 	/* [2 outputs, 2 rows, 1 sample]; targets [2 rows, 2 outputs] */
 	const float y[4] = {1, 2, 3, 4};
 	const float wanted[4] = {1, 0, 0, 4};
-	const struct cats_target target = {wanted, 2, 0, 1};
+	const struct cats_wanted target = {wanted, 2, 0, 1};
 	double loss;
 	double last;
 	float d[4];
@@ -86,7 +86,7 @@ static void test_forecast_error(void **state)
 	/* [3 outputs, 2 rows, 2 samples], element (o, r, s) at (2 o + r) 2 + s */
 	float y[12];
 	const float series[2][6] = {{1, 2, -1, 0.5F, 3, -2}, {0, -1, 4, 2, 1, 1}};
-	const struct cats_target targets[2] = {{series[0], 2, 0.25F, 2}, {series[1], 2, -1, 0.5F}};
+	const struct cats_wanted targets[2] = {{series[0], 2, 0.25F, 2}, {series[1], 2, -1, 0.5F}};
 	double loss[2];
 	double last[2];
 	double moved[2];
