@@ -22,6 +22,7 @@ enum own_option {
 	OPT_CONFIG,
 	OPT_INIT,
 	OPT_OUT,
+	OPT_LIMIT,
 	OPT_DEVICES,
 	OPT_KEEP,
 	OPT_CRITERION,
@@ -54,6 +55,7 @@ static const struct argp_option option_list[] = {
 	{NULL, 0, NULL, 0, "What and where", 1},
 	{"data", OPT_DATA, "DATA", 0,
 	 "fashion-mnist, idx:IMAGES,LABELS, csv:FILE[,column=NAME[;NAME…]] or tensors:FILE", 1},
+	{"limit", OPT_LIMIT, "N", 0, "Train on the first N training samples only (all)", 1},
 	{"config", OPT_CONFIG, "FILE", 0, "Start from random weights of this config.json", 1},
 	{"init", OPT_INIT, "MODEL", 0, "Start from this model", 1},
 	{"out", OPT_OUT, "MODEL", 0, "Directory to make", 1},
@@ -126,6 +128,9 @@ static error_t parse_what(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case OPT_DATA:
 		o->data = text;
+		return 0;
+	case OPT_LIMIT:
+		o->limit = cats_argument_count(state, "--limit", text, 1, SIZE_MAX);
 		return 0;
 	case OPT_CONFIG:
 		o->config = text;
@@ -255,6 +260,8 @@ static void finish_options(struct arguments *a, const struct argp_state *state)
 		argp_error(state, "--resume and --force contradict each other");
 	if (o->warmup_epochs > o->epochs)
 		argp_error(state, "--warmup-epochs must not be above --epochs");
+	if (o->keep_epochs > 0 && o->keep == 0)
+		argp_error(state, "--keep-epochs needs --keep");
 	if (o->keep_epochs >= o->epochs)
 		argp_error(state, "--keep-epochs must be below --epochs");
 	if (cats_loss_kinds(&o->messages, a->dropout_kind, a->message_dropout, &error) < 0)

@@ -220,7 +220,7 @@ enum cats_status cats_model_set_devices(struct cats_model *model, uint32_t devic
 	for (uint32_t site = 0; site < cats_config_sites(&config); site++)
 		if (cats_model_kept(model, site) != cats_site_columns(&config, site))
 			return cats_fail(error, CATS_ERR_MISMATCH,
-					 "%s: its keep lists belong to %u devices, not %u: evaluate it on %u", name,
+					 "%s: its keep lists belong to %u devices, not %u: use it on %u", name,
 					 config.devices, devices, config.devices);
 	config.devices = devices;
 	status = cats_config_check(&config, name, error);

@@ -61,6 +61,8 @@ enum cats_status cats_train_check(const struct cats_train_options *o, struct cat
 		wrong = "message dropout, erasing: probabilities, 0 … 1";
 	else if (o->keep != 0 && !(o->keep > 0 && o->keep <= 1))
 		wrong = "keep: outside (0, 1]";
+	else if (o->keep_epochs > 0 && o->keep == 0)
+		wrong = "keep epochs: need a share to keep";
 	else if (o->keep_epochs >= o->epochs)
 		wrong = "keep epochs: fewer than epochs";
 	return wrong != NULL ? cats_fail(error, CATS_ERR_USAGE, "training: %s", wrong) : CATS_OK;

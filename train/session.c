@@ -50,6 +50,8 @@ static enum cats_status open_data(struct cats_session *session, struct cats_erro
 	status = cats_dataset_open(&session->train, spec, &wanted, error);
 	if (status < 0)
 		return status;
+	if (options->limit > 0 && options->limit < session->train.samples)
+		session->train.samples = (size_t)options->limit;
 	snprintf(spec, sizeof(spec), "%s:val", session->data_name);
 	status = cats_dataset_open(&session->val, spec, &wanted, error);
 	if (status < 0)
@@ -143,13 +145,16 @@ static enum cats_status make_fingerprint(struct cats_session *s, struct cats_err
 	char *config = cats_config_format(&s->model.config);
 	const uint32_t weights = cats_crc32(0, s->model.weights, s->model.weight_count * sizeof(float));
 	bool failed = config == NULL;
+	char first[48] = "";
 
+	if (o->limit > 0)
+		snprintf(first, sizeof(first), ", the first %zu of train", s->train.samples);
 	/* The first that differs is the one that is named: data, config and seed before the weights that follow. */
 	failed = failed || add(s, error, "config", "%s", config) < 0;
 	if (s->train.kind == CATS_DATASET_SERIES)
 		failed = failed || add(s, error, "stride", "%u", s->train.stride) < 0;
-	failed = failed || add(s, error, "data", "%s train crc32 %08x, validation crc32 %08x", s->data_name,
-			       s->train.crc32, s->val.crc32) < 0;
+	failed = failed || add(s, error, "data", "%s train crc32 %08x, validation crc32 %08x%s", s->data_name,
+			       s->train.crc32, s->val.crc32, first) < 0;
 	failed = failed || add(s, error, "seed", "%llu", (unsigned long long)o->seed) < 0;
 	failed = failed || add(s, error, "initial weights", "crc32 %08x", weights) < 0;
 	failed = failed || add(s, error, "keep", "%.9g by %s over %u epochs", o->keep,
@@ -197,6 +202,24 @@ static enum cats_status allocate(struct cats_session *session, struct cats_error
 	return cats_session_curve(session, "epoch,step,lr,train_loss,val_loss,val_metric,seconds\n", error);
 }
 
+/* One device sends nothing: what thins messages out would silently do nothing. */
+static enum cats_status check_devices(const struct cats_session *session, struct cats_error *error)
+{
+	const struct cats_train_options *o = session->options;
+
+	if (session->model.config.devices > 1)
+		return CATS_OK;
+	if (o->keep > 0 && o->keep < 1)
+		return cats_fail(error, CATS_ERR_USAGE,
+				 "keep: %g on one device, which sends nothing: give --devices, or leave --keep out",
+				 o->keep);
+	if (cats_loss_any(&o->messages))
+		return cats_fail(error, CATS_ERR_USAGE,
+				 "message dropout: on one device, which hears nothing: give --devices, or leave "
+				 "--message-dropout out");
+	return CATS_OK;
+}
+
 enum cats_status cats_session_open(struct cats_session *session, const struct cats_train_options *options,
 				   struct cats_error *error)
 {
@@ -204,6 +227,8 @@ enum cats_status cats_session_open(struct cats_session *session, const struct ca
 
 	*session = (struct cats_session){.options = options};
 	status = options->init != NULL ? load_model(session, error) : new_model(session, error);
+	if (status == CATS_OK)
+		status = check_devices(session, error);
 	if (status == CATS_OK)
 		status = open_data(session, error);
 	if (status == CATS_OK) {

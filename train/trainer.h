@@ -45,6 +45,7 @@ struct cats_train_options {
 	bool keep_last; /* keep the last epoch's weights, not those of the best validation */
 	uint64_t seed, split_seed;
 	double val_share;          /* as cats_dataset_options */
+	uint64_t limit;            /* train on so many samples only, the first ones; 0: all. Validation keeps all */
 	uint32_t threads;          /* 0: the processors there are */
 	double checkpoint_seconds; /* most seconds of training between checkpoints; 0 means 60 */
 	bool resume, force;

@@ -430,11 +430,18 @@ static void test_usage(void **state)
 	REFUSES(rate, (double)NAN);
 	REFUSES(keep, 1.5);
 	REFUSES(keep, -0.5);
+	REFUSES(keep, 0.5); /* one device keeps nothing from anyone */
+	REFUSES(messages.link, 0.1);
 	REFUSES(dropout, 1);
-	REFUSES(keep_epochs, 3);
+	REFUSES(keep_epochs, 1); /* without keep */
 	REFUSES(warmup_epochs, 4);
 	REFUSES(init, "x");
 #undef REFUSES
+	options = small_options(out, "never");
+	options.devices = 4;
+	options.keep = 0.5;
+	options.keep_epochs = options.epochs;
+	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_USAGE);
 	options = small_options(out, "never");
 	options.devices = 17; /* F is 16 */
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_FORMAT);
