@@ -197,6 +197,19 @@ enum cats_status cats_file_remove(const char *path, struct cats_error *error)
 	return CATS_OK;
 }
 
+enum cats_status cats_file_move(const char *to, const char *from, struct cats_error *error)
+{
+	if (rename(from, to) != 0) {
+		if (errno == ENOENT)
+			return CATS_OK;
+		return cats_fail(error, CATS_ERR_IO, "%s: cannot rename to %s: %s", from, to, strerror(errno));
+	}
+	if (sync_directory_of(to) != 0)
+		return cats_fail(error, CATS_ERR_IO, "%s: renamed, but its directory cannot be synced: %s", to,
+				 strerror(errno));
+	return CATS_OK;
+}
+
 void cats_file_discard(const char *path)
 {
 	char temporary[PATH_MAX];

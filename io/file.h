@@ -35,6 +35,10 @@ void cats_file_discard(const char *path);
 /* Removes the file and syncs its directory; that there was none is no error. */
 CATS_MUST_CHECK enum cats_status cats_file_remove(const char *path, struct cats_error *error);
 
+/* Renames a file within its directory over what may be at `to`, and syncs the directory; that there is none is no
+ * error. */
+CATS_MUST_CHECK enum cats_status cats_file_move(const char *to, const char *from, struct cats_error *error);
+
 /* Creates the directory (and its parents) unless it is there already. */
 CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);
 

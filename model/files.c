@@ -15,6 +15,7 @@
 #include "model/model.h"
 
 #define CONFIG_FILE "config.json"
+#define OLD_CONFIG_FILE "config.json.replaced"
 #define TENSORS_FILE "model.safetensors"
 #define CARD_FILE "README.md"
 
@@ -84,14 +85,15 @@ static bool same_config(const struct cats_config *a, const struct cats_config *b
 	return same;
 }
 
-/* The config from config.json, or from the copy of it beside the tensors; where both are there, they must agree. */
+/* The config from config.json, or from the copy of it beside the tensors; where both are there, they must agree, unless
+ * that file is only a replacement for the copy. */
 static enum cats_status read_config(struct cats_config *out, const struct cats_model_bytes *config,
 				    const struct cats_safetensors *file, const char *name, struct cats_error *error)
 {
 	const char *copy = cats_safetensors_metadata(file, CONFIG_KEY);
 	struct cats_config copied;
 
-	if (config) {
+	if (config && !(copy && config->yields)) {
 		const enum cats_status status =
 			cats_config_parse(out, config->bytes, config->size, config->name, error);
 		if (status != CATS_OK || !copy)
@@ -107,7 +109,7 @@ static enum cats_status read_config(struct cats_config *out, const struct cats_m
 	const enum cats_status status = cats_config_parse(&copied, copy, strlen(copy), copy_name, error);
 	if (status != CATS_OK)
 		return status;
-	if (config && !same_config(out, &copied))
+	if (config && !config->yields && !same_config(out, &copied))
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "%s: differs from the config that the weights in %s were saved with; put the old one "
 				 "back, or remove it to use the copy saved with them",
@@ -326,6 +328,23 @@ static bool is_missing(const char *path)
 	return access(path, F_OK) != 0 && errno == ENOENT;
 }
 
+/* Where config.json is missing, a save that died may have left the old one under its other name. Neither is there:
+ * out->bytes stays NULL. */
+static enum cats_status read_either_config(struct cats_model_bytes *out, char path[PATH_MAX], const char *directory,
+					   struct cats_error *error)
+{
+	static const char *const names[] = {CONFIG_FILE, OLD_CONFIG_FILE};
+	enum cats_status status = CATS_OK;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		status = read_part(out, path, directory, names[i], CATS_CONFIG_MAX_BYTES, error);
+		out->yields = i > 0;
+		if (status != CATS_ERR_IO || !is_missing(path))
+			return status;
+	}
+	return CATS_OK;
+}
+
 enum cats_status cats_model_load(struct cats_model *out, const char *directory, struct cats_error *error)
 {
 	char config_path[PATH_MAX];
@@ -337,11 +356,9 @@ enum cats_status cats_model_load(struct cats_model *out, const char *directory, 
 	enum cats_status status =
 		read_part(&tensors, tensors_path, directory, TENSORS_FILE, CATS_SAFETENSORS_MAX_BYTES, error);
 	if (status == CATS_OK)
-		status = read_part(&config, config_path, directory, CONFIG_FILE, CATS_CONFIG_MAX_BYTES, error);
-	/* A save replaces the config by removing it first. */
-	const bool use_copy = status == CATS_ERR_IO && tensors.bytes && is_missing(config_path);
-	if (status == CATS_OK || use_copy)
-		status = cats_model_parse(out, use_copy ? NULL : &config, &tensors, error);
+		status = read_either_config(&config, config_path, directory, error);
+	if (status == CATS_OK)
+		status = cats_model_parse(out, config.bytes ? &config : NULL, &tensors, error);
 	free((void *)config.bytes);
 	free((void *)tensors.bytes);
 	return status;
@@ -395,9 +412,9 @@ static enum cats_status stage_text(const char *text, const char *path, struct ca
 	return cats_file_stage(path, &part, 1, error);
 }
 
-/* The three files' paths. */
+/* The files' paths. */
 struct paths {
-	char config[PATH_MAX], tensors[PATH_MAX], card[PATH_MAX];
+	char config[PATH_MAX], old_config[PATH_MAX], tensors[PATH_MAX], card[PATH_MAX];
 };
 
 static enum cats_status stage_all(const struct cats_model *model, char *config_text, const char *card,
@@ -412,16 +429,19 @@ static enum cats_status stage_all(const struct cats_model *model, char *config_t
 	return status;
 }
 
-/* The directory is one model at every moment: the old tensors with the config inside them, then the new ones likewise,
- * and config.json is absent while it could belong to the other. */
+/* The directory is one model at every moment: the old tensors with the config inside them or, if they are from
+ * elsewhere and hold none, with the old config under its other name; then the new tensors with the config inside them.
+ * config.json is absent while it could belong to the other. */
 static enum cats_status commit_all(const char *card, const struct paths *paths, struct cats_error *error)
 {
-	enum cats_status status = cats_file_remove(paths->config, error);
+	enum cats_status status = cats_file_move(paths->old_config, paths->config, error);
 
 	if (status == CATS_OK)
 		status = cats_file_commit(paths->tensors, error);
 	if (status == CATS_OK)
 		status = cats_file_commit(paths->config, error);
+	if (status == CATS_OK)
+		status = cats_file_remove(paths->old_config, error);
 	if (status == CATS_OK && card)
 		status = cats_file_commit(paths->card, error);
 	return status;
@@ -435,6 +455,8 @@ enum cats_status cats_model_save(const struct cats_model *model, const char *dir
 
 	if (status == CATS_OK)
 		status = join(paths.config, directory, CONFIG_FILE, error);
+	if (status == CATS_OK)
+		status = join(paths.old_config, directory, OLD_CONFIG_FILE, error);
 	if (status == CATS_OK)
 		status = join(paths.tensors, directory, TENSORS_FILE, error);
 	if (status == CATS_OK)

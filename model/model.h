@@ -61,8 +61,8 @@ void cats_model_initialise(struct cats_model *model, uint64_t seed);
 
 /* Reads MODEL/config.json and MODEL/model.safetensors (docs/SPEC.md). Refuses tensors that are missing, unknown, of
  * another shape or type, not finite; keep lists that are not 0/1; damaged data; a config.json that is not the one the
- * weights were saved with. Without config.json the copy beside the tensors serves. On error nothing is left allocated.
- */
+ * weights were saved with. Without config.json the copy beside the tensors serves, or what a save that died left. On
+ * error nothing is left allocated. */
 CATS_MUST_CHECK enum cats_status cats_model_load(struct cats_model *out, const char *directory,
 						 struct cats_error *error);
 
@@ -71,6 +71,7 @@ struct cats_model_bytes {
 	const void *bytes;
 	size_t size;
 	const char *name;
+	bool yields; /* a config that a copy beside the tensors goes before, instead of having to agree with it */
 };
 
 /* The same from memory; config == NULL: use the copy beside the tensors. */

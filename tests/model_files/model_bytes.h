@@ -14,8 +14,9 @@ static inline enum cats_status parse_model_bytes(struct cats_model *out, const u
 	const uint8_t *end = size ? memchr(bytes, 0, size) : NULL;
 	const size_t text = end ? (size_t)(end - bytes) : size;
 	const size_t before_tensors = end ? text + 1 : size;
-	const struct cats_model_bytes config = {bytes, text, name};
-	const struct cats_model_bytes tensors = {bytes + before_tensors, size - before_tensors, name};
+	const struct cats_model_bytes config = {.bytes = bytes, .size = text, .name = name};
+	const struct cats_model_bytes tensors = {
+		.bytes = bytes + before_tensors, .size = size - before_tensors, .name = name};
 
 	return cats_model_parse(out, text ? &config : NULL, &tensors, error);
 }

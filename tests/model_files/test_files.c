@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/file.h"
+#include "io/safetensors.h"
 #include "model/model.h"
 #include "tests/cmocka.h"
 #include "tests/io/golden_files.h"
@@ -364,10 +365,23 @@ static void create_pair(struct cats_model *a, struct cats_model *b)
 	create(b, &other, 2);
 }
 
-static void restore(const struct cats_model *a)
+/* As if another program had written it: nothing but the tensors. */
+static void strip_metadata(void)
+{
+	struct cats_safetensors file;
+	const char *path = scratch_file(folder, "model.safetensors");
+
+	assert_int_equal(cats_safetensors_read(&file, path, NULL), CATS_OK);
+	assert_int_equal(cats_safetensors_write(path, file.tensors, file.tensor_count, NULL, 0, NULL), CATS_OK);
+	cats_safetensors_free(&file);
+}
+
+static void restore(const struct cats_model *a, bool foreign)
 {
 	scratch_remove(folder);
 	assert_int_equal(cats_model_save(a, folder, "# A\n", NULL), CATS_OK);
+	if (foreign)
+		strip_metadata();
 }
 
 /* 'A' or 'B', whichever the directory holds; fails when it holds neither. */
@@ -382,7 +396,7 @@ static char which(const struct cats_model *a, const struct cats_model *b)
 	return answer;
 }
 
-/* Saves B in a process that dies at call number k. Returns whether it lived. */
+/* Saves B in a process that dies at call number k (0: never). Returns whether it lived. */
 static bool save_and_die(const struct cats_model *b, unsigned k)
 {
 	int status;
@@ -399,23 +413,28 @@ static bool save_and_die(const struct cats_model *b, unsigned k)
 	return WEXITSTATUS(status) == 0;
 }
 
-static void test_dying_at_every_call(void **state)
+static void check_dying(bool foreign)
 {
 	struct cats_model a;
 	struct cats_model b;
 	unsigned seen_a = 0;
 	unsigned seen_b = 0;
 
-	(void)state;
 	create_pair(&a, &b);
 	for (unsigned k = 1;; k++) {
-		restore(&a);
+		restore(&a, foreign);
 		if (save_and_die(&b, k))
 			break;
 		const char held = which(&a, &b);
 		assert_false(seen_b > 0 && held == 'A'); /* there is one moment of change */
 		seen_a += held == 'A';
 		seen_b += held == 'B';
+		/* What was left behind is no obstacle to a save that lives, or that dies in turn. */
+		(void)save_and_die(&b, k);
+		(void)which(&a, &b);
+		assert_true(save_and_die(&b, 0));
+		assert_int_equal(which(&a, &b), 'B');
+		assert_int_equal(scratch_count(folder, ".replaced"), 0);
 	}
 	assert_int_equal(which(&a, &b), 'B');
 	assert_true(seen_a > 10 && seen_b >= 5);
@@ -423,17 +442,62 @@ static void test_dying_at_every_call(void **state)
 	cats_model_free(&b);
 }
 
-static void test_failing_at_every_call(void **state)
+static void test_dying_at_every_call(void **state)
+{
+	(void)state;
+	check_dying(false);
+}
+
+static void test_dying_over_a_foreign_model(void **state)
+{
+	(void)state;
+	check_dying(true);
+}
+
+static bool holds(const char *name, const char *text)
+{
+	uint8_t *bytes;
+	size_t size;
+	const bool same = cats_file_read(&bytes, &size, scratch_file(folder, name), 1 << 20, NULL) == CATS_OK &&
+			  size == strlen(text) && memcmp(bytes, text, size) == 0;
+
+	free(bytes);
+	return same;
+}
+
+/* A config.json of somebody's without weights is there until there is a model. */
+static void test_dying_beside_a_lone_config(void **state)
+{
+	static const char lone[] = "{\"model_type\": \"another\"}";
+	struct cats_model a;
+	struct cats_model b;
+	bool lived = false;
+
+	(void)state;
+	create_pair(&a, &b);
+	for (unsigned k = 1; !lived; k++) {
+		scratch_remove(folder);
+		assert_int_equal(cats_directory_make(folder, NULL), CATS_OK);
+		assert_int_equal(cats_file_write(scratch_file(folder, "config.json"), lone, strlen(lone), NULL),
+				 CATS_OK);
+		lived = save_and_die(&b, k);
+		if (!holds("config.json", lone) && !holds("config.json.replaced", lone))
+			assert_int_equal(which(&a, &b), 'B');
+	}
+	cats_model_free(&a);
+	cats_model_free(&b);
+}
+
+static void check_failing(bool foreign)
 {
 	struct cats_model a;
 	struct cats_model b;
 	enum cats_status status = CATS_ERR_IO;
 
-	(void)state;
 	create_pair(&a, &b);
 	for (unsigned k = 1; status != CATS_OK; k++) {
 		struct cats_error error = {0};
-		restore(&a);
+		restore(&a, foreign);
 		calls_left = k;
 		fault = FAULT_FAIL;
 		status = cats_model_save(&b, folder, "# B\n", &error);
@@ -451,6 +515,13 @@ static void test_failing_at_every_call(void **state)
 	cats_model_free(&b);
 }
 
+static void test_failing_at_every_call(void **state)
+{
+	(void)state;
+	check_failing(false);
+	check_failing(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +533,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_config, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dying_at_every_call, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dying_over_a_foreign_model, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dying_beside_a_lone_config, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failing_at_every_call, set_up, tear_down),
 	};
 
