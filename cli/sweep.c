@@ -19,7 +19,7 @@ struct arguments {
 	struct cats_common common;
 	char *models[MAX_MODELS]; /* LABEL=MODEL[@DEVICES] */
 	size_t model_count;
-	const char *data, *markdown, *csv, *json_file, *svg, *title;
+	const char *data, *cells, *markdown, *csv, *json_file, *svg, *title;
 	const char *kinds[MAX_KINDS];
 	size_t kind_count;
 	double rates[MAX_RATES];
@@ -34,6 +34,7 @@ enum own_option {
 	OPT_RATES,
 	OPT_KINDS,
 	OPT_SEEDS,
+	OPT_CELLS,
 	OPT_MARKDOWN,
 	OPT_CSV,
 	OPT_JSON_FILE,
@@ -49,6 +50,8 @@ static const struct argp_option option_list[] = {
 	{"rates", OPT_RATES, "P,P…", 0, "Shares of messages lost (0,0.05,0.1,0.2)", 1},
 	{"kinds", OPT_KINDS, "K,K…", 0, "Of link, receiver, sender, all (all: each of the three at that rate)", 1},
 	{"seeds", OPT_SEEDS, "N", 0, "Draws of each loss, from --seed on (1)", 1},
+	{"cells", OPT_CELLS, "FILE", 0,
+	 "Keep finished evaluations in FILE and make none twice that it has: an interrupted sweep continues", 1},
 	{"markdown", OPT_MARKDOWN, "FILE", 0, "Also write the table as Markdown", 2},
 	{"csv", OPT_CSV, "FILE", 0, "Also write every cell as CSV", 2},
 	{"json-file", OPT_JSON_FILE, "FILE", 0, "Also write what --json prints", 2},
@@ -121,6 +124,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_SEEDS:
 		a->seeds = (uint32_t)cats_argument_count(state, "--seeds", text, 1, 1000);
+		return 0;
+	case OPT_CELLS:
+		a->cells = text;
 		return 0;
 	case OPT_MARKDOWN:
 		a->markdown = text;
@@ -432,6 +438,10 @@ static enum cats_status run(struct outcome *o, struct cats_sweep_cell *cells, st
 	}
 	cats_dataset_free(&data);
 	cats_bar_clear(&a->common);
+	if (status == CATS_ERR_INTERRUPTED && a->cells)
+		return cats_fail(error, status,
+				 "sweep: interrupted; finished evaluations are in %s: the same command continues",
+				 a->cells);
 	return status < 0 ? status : write_files(o, error);
 }
 
@@ -457,7 +467,7 @@ int cats_command_sweep(int argc, char **argv)
 	for (size_t i = 0; status >= 0 && i < a.model_count; i++)
 		status = load_entry(&entries[i], a.models[i], &error);
 
-	const struct cats_sweep sweep = {
+	struct cats_sweep sweep = {
 		.entries = entries,
 		.entry_count = a.model_count,
 		.kinds = a.kinds,
@@ -469,10 +479,13 @@ int cats_command_sweep(int argc, char **argv)
 	};
 	struct outcome outcome = {.a = &a, .sweep = &sweep, .cells = cells};
 
+	if (status >= 0 && a.cells)
+		status = cats_sweep_record_open(&sweep.record, a.cells, &error);
 	if (status >= 0)
 		status = run(&outcome, cells, &a, &error);
 	exit_status = status < 0 ? cats_report_failure(status, &error) : print(&outcome);
 	for (size_t i = 0; i < a.model_count; i++)
 		cats_model_free(&entries[i].model);
+	cats_sweep_record_free(sweep.record);
 	return exit_status;
 }

@@ -36,6 +36,23 @@ size_t cats_sweep_evaluations(const struct cats_sweep *s)
 	return count;
 }
 
+/* Into run->last. */
+static enum cats_status recall_or_evaluate(struct run *run, const struct cats_model *model,
+					   const struct cats_evaluation_options *options, struct cats_error *error)
+{
+	struct cats_sweep_record *record = run->sweep->record;
+	char key[CATS_SWEEP_KEY_BYTES];
+	enum cats_status status;
+
+	if (record == NULL)
+		return cats_evaluate(&run->last, model, run->data, run->name, options, error);
+	status = cats_sweep_key(key, model, run->data, options, error);
+	if (status < 0 || cats_sweep_record_find(&run->last, record, key))
+		return status;
+	status = cats_evaluate(&run->last, model, run->data, run->name, options, error);
+	return status == CATS_OK ? cats_sweep_record_add(record, key, &run->last, error) : status;
+}
+
 static enum cats_status evaluate(struct run *run, size_t entry, const struct cats_loss_spec *loss, uint64_t seed,
 				 struct cats_error *error)
 {
@@ -46,7 +63,7 @@ static enum cats_status evaluate(struct run *run, size_t entry, const struct cat
 	options.seed = seed;
 	options.outputs = NULL;
 	options.progress = NULL; /* an evaluation takes seconds: its end is progress enough */
-	status = cats_evaluate(&run->last, &run->sweep->entries[entry].model, run->data, run->name, &options, error);
+	status = recall_or_evaluate(run, &run->sweep->entries[entry].model, &options, error);
 	run->done++;
 	if (run->options->progress)
 		run->options->progress(run->options->context, run->done, run->of);
