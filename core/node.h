@@ -44,6 +44,7 @@ static inline bool cats_node_afford(struct cats_node *n, uint32_t cycles)
 	if (n->worked && cycles > n->budget)
 		return false;
 	n->budget = cycles > n->budget ? 0 : n->budget - cycles;
+	n->cycles += cycles;
 	n->worked = true;
 	return true;
 }

@@ -65,6 +65,7 @@ void cats_node_start(struct cats_node *n, uint16_t number)
 	n->gather.site = CATS_NO_SITE;
 	n->share = (struct cats_share){0, 0};
 	n->macs = 0;
+	n->cycles = 0;
 	n->state = CATS_NODE_WORKING;
 }
 

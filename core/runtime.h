@@ -79,7 +79,7 @@ struct cats_node {
 		uint16_t left[CATS_DEVICES_MAX]; /* packets missing of each sender */
 	} gather;
 	struct cats_share share;
-	uint64_t macs;
+	uint64_t macs, cycles;
 	/* Of the step at hand, in estimated Cortex-M4 cycles. */
 	uint32_t budget;
 	bool worked;
@@ -140,6 +140,13 @@ static inline struct cats_share cats_node_share(const struct cats_node *node)
 static inline uint64_t cats_node_macs(const struct cats_node *node)
 {
 	return node->macs;
+}
+
+/* Cortex-M4 cycles of this inference so far, by the estimates that its kernels give; receiving packets is not in them.
+ */
+static inline uint64_t cats_node_cycles(const struct cats_node *node)
+{
+	return node->cycles;
 }
 
 #endif

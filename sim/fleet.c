@@ -18,8 +18,8 @@ static enum cats_status no_memory(const char *name, struct cats_error *error)
 	return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory for its nodes", name);
 }
 
-static enum cats_status create_node(struct cats_fleet *f, const struct cats_shards *shards, uint32_t j,
-				    struct cats_error *error)
+enum cats_status cats_shards_open_node(struct cats_node *node, uint8_t **arena, const struct cats_shards *shards,
+				       uint32_t j, const struct cats_kernels *kernels, struct cats_error *error)
 {
 	const struct cats_shard_header *h = cats_shards_header(shards, j);
 	const size_t bytes = h->arena_bytes;
@@ -28,18 +28,18 @@ static enum cats_status create_node(struct cats_fleet *f, const struct cats_shar
 		.shard_bytes = shards->sizes[j],
 		.arena_bytes = bytes,
 		.identity = {.device = (uint16_t)j, .model_id = h->model_id, .plan_id = h->plan_id},
-		.kernels = f->options.kernels,
+		.kernels = kernels,
 	};
 	uint32_t where;
 	int refusal;
 
-	f->arenas[j] = aligned_alloc(64, (bytes + 127U) / 64U * 64U);
-	if (!f->arenas[j])
-		return no_memory(f->name, error);
-	config.arena = f->arenas[j];
-	refusal = cats_node_init(&f->nodes[j], &config, &where);
+	*arena = aligned_alloc(64, (bytes + 127U) / 64U * 64U);
+	if (!*arena)
+		return no_memory(shards->name, error);
+	config.arena = *arena;
+	refusal = cats_node_init(node, &config, &where);
 	if (refusal != 0)
-		return cats_fail(error, CATS_ERR_FORMAT, "%s: node %u: at byte %u: %s", f->name, j, where,
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: node %u: at byte %u: %s", shards->name, j, where,
 				 cats_refusal_text(refusal));
 	return CATS_OK;
 }
@@ -61,7 +61,7 @@ enum cats_status cats_fleet_create(struct cats_fleet **out, const struct cats_sh
 	if (!f->nodes || !f->arenas)
 		status = no_memory(f->name, error);
 	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
-		status = create_node(f, shards, j, error);
+		status = cats_shards_open_node(&f->nodes[j], &f->arenas[j], shards, j, options->kernels, error);
 	if (status != CATS_OK) {
 		cats_fleet_free(f);
 		return status;
