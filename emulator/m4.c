@@ -448,16 +448,9 @@ enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void 
 	return CATS_OK;
 }
 
-enum cats_status cats_m4_read(void *bytes, const struct cats_m4 *m4, uint32_t address, size_t size,
-			      struct cats_error *error)
+const uint8_t *cats_m4_memory(const struct cats_m4 *m4, uint32_t address, size_t size)
 {
-	const uint8_t *from = behind(m4, address, size);
-
-	if (!from)
-		return cats_fail(error, CATS_ERR_USAGE, "%zu bytes at 0x%08x lie neither in flash nor in RAM", size,
-				 address);
-	memcpy(bytes, from, size);
-	return CATS_OK;
+	return behind(m4, address, size);
 }
 
 /* Unicorn's numbers are in order only from r0 to r12. */

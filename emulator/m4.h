@@ -75,12 +75,13 @@ void cats_m4_free(struct cats_m4 *m4);
  * run again. */
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles);
 
-/* Memory from outside, wholly within flash or RAM, else CATS_ERR_USAGE. Flash that the executable occupies is not
- * written over. */
+/* Writes memory from outside, wholly within flash or RAM, else CATS_ERR_USAGE. Flash that the executable occupies is
+ * not written over. */
 CATS_MUST_CHECK enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size,
 					       struct cats_error *error);
-CATS_MUST_CHECK enum cats_status cats_m4_read(void *bytes, const struct cats_m4 *m4, uint32_t address, size_t size,
-					      struct cats_error *error);
+
+/* Memory as it is, wholly within flash or RAM, else NULL; read-only, valid until the core is freed. */
+const uint8_t *cats_m4_memory(const struct cats_m4 *m4, uint32_t address, size_t size);
 
 /* r0 … r15; of the pc, where execution goes on. */
 uint32_t cats_m4_register(const struct cats_m4 *m4, uint32_t number);

@@ -98,19 +98,18 @@ static enum cats_status load(struct cats_m4 *m4, const struct load *l, struct ca
 	return status;
 }
 
-/* The text that r0 points to. */
-static enum cats_status text_at_r0(char text[TEXT_BYTES_MAX], const struct cats_m4 *m4, struct cats_error *error)
+/* The text that r0 points to, or NULL. */
+static const char *text_at_r0(const struct cats_m4 *m4)
 {
 	const uint32_t address = cats_m4_register(m4, 0);
+	const uint8_t *at = NULL;
 
 	for (uint32_t i = 0; i < TEXT_BYTES_MAX; i++) {
-		const enum cats_status status = cats_m4_read(text + i, m4, address + i, 1, error);
-
-		if (status != CATS_OK || text[i] == '\0')
-			return status;
+		at = cats_m4_memory(m4, address, i + 1U);
+		if (!at || at[i] == 0)
+			return (const char *)at;
 	}
-	return cats_fail(error, CATS_ERR_FORMAT, "the text at 0x%08x does not end within %d bytes", address,
-			 TEXT_BYTES_MAX);
+	return NULL;
 }
 
 static void end_region(const struct region *r, const struct cats_m4 *m4)
@@ -122,15 +121,15 @@ static void end_region(const struct region *r, const struct cats_m4 *m4)
 /* Serves one breakpoint. */
 static enum cats_status serve(const struct cats_m4 *m4, uint8_t call, struct region *region, struct cats_error *error)
 {
-	char text[TEXT_BYTES_MAX];
-	const enum cats_status status = text_at_r0(text, m4, error);
+	const char *text = text_at_r0(m4);
 
-	if (status != CATS_OK)
-		return status;
+	if (!text)
+		return cats_fail(error, CATS_ERR_FORMAT, "breakpoint %u: r0 must point to a text of less than %d bytes",
+				 call, TEXT_BYTES_MAX);
 	if (call == CATS_HOST_PRINT) {
 		fputs(text, stdout);
 	} else if (call == CATS_HOST_BEGIN) {
-		memcpy(region->name, text, sizeof text);
+		strcpy(region->name, text);
 		region->instructions = cats_m4_instructions(m4);
 		region->cycles = cats_m4_cycles(m4);
 	} else if (call == CATS_HOST_END && strcmp(text, region->name) == 0) {
