@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The demo's model, cut for sixteen devices, one of which runs on the emulated Cortex-M4: real images, every site's
+ * bytes equal to the host's, a stack within what core/runtime.h promises. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "deploy/calibrate.h"
+#include "plan/cut.h"
+#include "tests/cmocka.h"
+#include "tests/emulator/mixed.h"
+
+#define DEVICES 16
+#define STACK_PROMISED_BYTES 1024 /* core/runtime.h */
+#define STACK_IMAGE_BYTES 64      /* main and serve of ports/m4/node.c, below core/'s */
+
+static struct cats_elf image;
+static struct cats_dataset data;
+static struct cats_integer integer;
+static struct cats_error error;
+
+static void need(enum cats_status status)
+{
+	if (status < 0)
+		fail_msg("%s", error.text);
+}
+
+/* A few samples are enough: how good the scales are is not what is tested here. */
+static int open_all(void **state)
+{
+	const struct cats_calibration_options options = {.samples = 4, .loss = 0.1};
+	struct cats_calibration calibration;
+	struct cats_model model;
+	size_t samples;
+
+	(void)state;
+	need(cats_elf_load(&image, IMAGES "/node.elf", &error));
+	need(cats_dataset_open(&data, "fashion-mnist:test", &(struct cats_dataset_options){0}, &error));
+	need(cats_model_load(&model, MODELS "/keep10", &error));
+	need(cats_calibrate(&calibration, &samples, &model, &data, "fashion-mnist", &options, &error));
+	need(cats_quantise(&integer, &model, &calibration, "keep10", &error));
+	cats_calibration_free(&calibration);
+	cats_model_free(&model);
+	return 0;
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	cats_integer_free(&integer);
+	cats_dataset_free(&data);
+	cats_elf_free(&image);
+	return 0;
+}
+
+static void cut(struct cats_shards *shards, uint32_t D)
+{
+	const struct cats_cut_options options = {.devices = D};
+	uint8_t *blobs[CATS_DEVICES_MAX];
+	size_t sizes[CATS_DEVICES_MAX];
+
+	for (uint32_t j = 0; j < D; j++) {
+		struct cats_cut one;
+
+		need(cats_cut(&one, &integer, &options, j, &error));
+		blobs[j] = one.shard;
+		sizes[j] = one.bytes;
+	}
+	need(cats_shards_take(shards, blobs, sizes, D, "keep10", &error));
+}
+
+static void every_device_equals_the_host(void **state)
+{
+	struct cats_shards shards;
+	uint32_t stack = 0;
+
+	(void)state;
+	cut(&shards, DEVICES);
+	for (uint32_t k = 0; k < DEVICES; k++) {
+		const size_t pixels = (size_t)data.height * data.width;
+		const struct cats_fleet_input input = {.bytes = data.pixels + k * pixels, .count = pixels};
+		const struct mixed mixed = {.shards = &shards, .emulated = k};
+		struct mixed_report report;
+
+		mixed_run(&report, &mixed, &image, &input, k + 1U);
+		if (report.differing_bytes > 0)
+			fail_msg("device %u: %s", k, report.first);
+		assert_int_equal(report.emulated_class, report.host_class);
+		assert_true(report.nonzero_bytes * 4 > report.compared_bytes);
+		if (report.stack_bytes > stack)
+			stack = report.stack_bytes;
+	}
+	print_message("stack: at most %u bytes\n", stack);
+	assert_in_range(stack, 1, STACK_PROMISED_BYTES + STACK_IMAGE_BYTES);
+	cats_shards_free(&shards);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_device_equals_the_host)};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}
