@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/measure.h"
 #include "bench/phases.h"
 #include "core/random.h"
 #include "io/file.h"
@@ -26,55 +26,18 @@
 #define MEMORY_SETTLED 8 /* epochs after which the allocator has its caches */
 #define MEMORY_SAMPLES 256U
 
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a;
-	const double y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t count)
-{
-	qsort(values, count, sizeof(*values), ascending);
-	return values[count / 2];
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "cats-bench: %s\n", what);
-	exit(1);
-}
-
-static void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (memory == NULL)
-		die("out of memory");
-	return memory;
-}
-
 /* FLOP/s of n x n x n products, one at a time on each thread. */
 static double measure_products(uint32_t threads, int n)
 {
 	const size_t elements = (size_t)n * (size_t)n;
-	float *memory = allocate(3 * elements * threads, sizeof(float));
+	float *memory = cats_allocate(3 * elements * threads, sizeof(float));
 	double seconds[REPEATS];
 
 	for (size_t i = 0; i < 3 * elements * threads; i++)
 		memory[i] = (float)(i % 17) - 8.0F;
 	openblas_set_num_threads(1);
 	for (int repeat = -1; repeat < REPEATS; repeat++) {
-		const double begun = now_seconds();
+		const double begun = cats_now_seconds();
 
 #pragma omp parallel for num_threads((int)threads) schedule(static, 1)
 		for (uint32_t t = 0; t < threads; t++) {
@@ -84,10 +47,10 @@ static double measure_products(uint32_t threads, int n)
 				    0.0F, a + 2 * elements, n);
 		}
 		if (repeat >= 0)
-			seconds[repeat] = now_seconds() - begun;
+			seconds[repeat] = cats_now_seconds() - begun;
 	}
 	free(memory);
-	return 2.0 * (double)n * (double)elements * threads / median(seconds, REPEATS);
+	return 2.0 * (double)n * (double)elements * threads / cats_median(seconds, REPEATS);
 }
 
 static struct cats_dataset synthetic_images(void)
@@ -95,8 +58,8 @@ static struct cats_dataset synthetic_images(void)
 	struct cats_dataset data = {
 		.kind = CATS_DATASET_IMAGES, .samples = SAMPLES, .height = 28, .width = 28, .classes = 10};
 
-	data.pixels = allocate(SAMPLES, 28 * 28);
-	data.labels = allocate(SAMPLES, sizeof(uint32_t));
+	data.pixels = cats_allocate(SAMPLES, 28 * 28);
+	data.labels = cats_allocate(SAMPLES, sizeof(uint32_t));
 	for (size_t i = 0; i < (size_t)SAMPLES * 28 * 28; i++)
 		data.pixels[i] = (uint8_t)(cats_random_u64(1, i) >> 56);
 	for (uint32_t i = 0; i < SAMPLES; i++)
@@ -152,7 +115,7 @@ static void open_bench(struct bench *b, const struct row *row, uint32_t threads)
 	b->data = synthetic_images();
 	b->feed = (struct cats_feed){&b->data, &b->model.config, {.shift = 2, .flip = true}};
 	if (cats_model_create(&b->model, &config, &error) < 0)
-		die(error.text);
+		cats_die(error.text);
 	cats_model_initialise(&b->model, 1);
 
 	const struct cats_engine_options options = {
@@ -166,10 +129,10 @@ static void open_bench(struct bench *b, const struct row *row, uint32_t threads)
 	if (cats_select(&b->model, &selection, &error) < 0 ||
 	    cats_select_clear(&b->model, (float *const[]){b->model.weights}, 1, &error) < 0 ||
 	    cats_engine_create(&b->engine, &b->model, &options, &error) < 0)
-		die(error.text);
-	b->gradient = allocate(b->model.weight_count, sizeof(float));
-	b->m = allocate(b->model.weight_count, sizeof(float));
-	b->v = allocate(b->model.weight_count, sizeof(float));
+		cats_die(error.text);
+	b->gradient = cats_allocate(b->model.weight_count, sizeof(float));
+	b->m = cats_allocate(b->model.weight_count, sizeof(float));
+	b->v = cats_allocate(b->model.weight_count, sizeof(float));
 	for (uint32_t i = 0; i < SAMPLES; i++)
 		b->indices[i] = i;
 }
@@ -213,13 +176,13 @@ static void measure_phases(struct row *row)
 	for (int repeat = -1; repeat < REPEATS; repeat++) {
 		double seconds[CATS_PHASES];
 		double rest;
-		const double begun = now_seconds();
+		const double begun = cats_now_seconds();
 
 		cats_phases_start();
 		run_step(&bench, (uint64_t)(repeat + 1), 1, true);
 		cats_phases_stop(seconds);
 
-		const double whole = now_seconds() - begun;
+		const double whole = cats_now_seconds() - begun;
 
 		rest = whole;
 		for (int p = 0; p < CATS_PHASE_OTHER; p++)
@@ -229,7 +192,7 @@ static void measure_phases(struct row *row)
 			shares[p][repeat] = seconds[p] / whole;
 	}
 	for (int p = 0; p < CATS_PHASES; p++)
-		row->phases[p] = median(shares[p], REPEATS);
+		row->phases[p] = cats_median(shares[p], REPEATS);
 	close_bench(&bench);
 }
 
@@ -242,16 +205,16 @@ static void measure(struct row *row, uint32_t threads)
 	open_bench(&bench, row, threads);
 	for (int repeat = -1; repeat < REPEATS; repeat++) {
 		for (int train = 0; train < 2; train++) {
-			const double begun = now_seconds();
+			const double begun = cats_now_seconds();
 
 			for (int n = 0; n < STEPS; n++)
 				run_step(&bench, step++, threads, train != 0);
 			if (repeat >= 0)
-				seconds[train][repeat] = now_seconds() - begun;
+				seconds[train][repeat] = cats_now_seconds() - begun;
 		}
 	}
-	row->forward_per_second = BATCH * STEPS / median(seconds[0], REPEATS);
-	row->samples_per_second = BATCH * STEPS / median(seconds[1], REPEATS);
+	row->forward_per_second = BATCH * STEPS / cats_median(seconds[0], REPEATS);
+	row->samples_per_second = BATCH * STEPS / cats_median(seconds[1], REPEATS);
 	row->macs = (double)cats_model_macs(&bench.model);
 	row->bytes = cats_engine_bytes(bench.engine);
 	close_bench(&bench);
@@ -290,7 +253,7 @@ static void write_or_die(const char *path, const void *bytes, size_t size)
 	struct cats_error error = {0};
 
 	if (cats_file_write(path, bytes, size, &error) < 0)
-		die(error.text);
+		cats_die(error.text);
 }
 
 static void put_u32(uint8_t *at, uint32_t value)
@@ -305,7 +268,7 @@ static void write_files(void)
 	const size_t pixels = (size_t)MEMORY_SAMPLES * 28 * 28;
 	const struct cats_config config = full_model(16);
 	struct cats_dataset data = synthetic_images();
-	uint8_t *bytes = allocate(16 + pixels, 1);
+	uint8_t *bytes = cats_allocate(16 + pixels, 1);
 	char *text = cats_config_format(&config);
 
 	put_u32(bytes, 0x803);
@@ -319,7 +282,7 @@ static void write_files(void)
 		bytes[8 + i] = (uint8_t)data.labels[i];
 	write_or_die("labels", bytes, 8 + MEMORY_SAMPLES);
 	if (text == NULL)
-		die("out of memory");
+		cats_die("out of memory");
 	write_or_die("config.json", text, strlen(text));
 	free(text);
 	free(bytes);
@@ -350,7 +313,7 @@ static void measure_memory(struct memory *memory, uint32_t threads)
 	struct cats_error error = {0};
 
 	if (mkdtemp(folder) == NULL || chdir(folder) != 0)
-		die("no temporary folder under /tmp");
+		cats_die("no temporary folder under /tmp");
 	write_files();
 	options.data = "idx:images,labels";
 	options.config = "config.json";
@@ -366,7 +329,7 @@ static void measure_memory(struct memory *memory, uint32_t threads)
 
 	remove_files(folder);
 	if (status < 0)
-		die(error.text);
+		cats_die(error.text);
 }
 
 /* ---- output ---- */
@@ -466,7 +429,7 @@ static void print_json(const struct figures *f)
 	cJSON_AddNumberToObject(object, "peak_bytes", f->peak_bytes);
 	text = cJSON_PrintUnformatted(object);
 	if (text == NULL)
-		die("out of memory");
+		cats_die("out of memory");
 	printf("%s\n", text);
 	cJSON_free(text);
 	cJSON_Delete(object);

@@ -4,8 +4,8 @@
 
 #include <cblas.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/measure.h"
 #include "model/kernels.h"
 #include "train/batch.h"
 #include "train/loss_masks.h"
@@ -13,14 +13,6 @@
 static int timing;
 static double sums[CATS_PHASES];
 static double begun;
-
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 const char *cats_phase_name(enum cats_phase phase)
 {
@@ -50,13 +42,13 @@ void cats_phase_begin(enum cats_phase phase)
 {
 	(void)phase;
 	if (timing != 0)
-		begun = now_seconds();
+		begun = cats_now_seconds();
 }
 
 void cats_phase_end(enum cats_phase phase)
 {
 	if (timing != 0)
-		sums[phase] += now_seconds() - begun;
+		sums[phase] += cats_now_seconds() - begun;
 }
 
 /* WRAP(phase, name, parameters, arguments): the wrapper and the declaration of the real one. */
