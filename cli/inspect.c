@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/inspect_plan.h"
+#include "deploy/plan.h"
 #include "io/dataset.h"
 #include "io/file.h"
 #include "io/safetensors.h"
@@ -137,6 +139,12 @@ static enum cats_status inspect_tensors(cJSON *object, const char *path, struct 
 
 	if (status < 0)
 		return status;
+	const char *format = cats_safetensors_metadata(&file, "format");
+
+	if (format != NULL && strcmp(format, "cats-integer") == 0) {
+		cats_safetensors_free(&file);
+		return cats_inspect_integer(object, path, error);
+	}
 	cJSON_AddStringToObject(object, "kind", "safetensors");
 	cJSON *metadata = cJSON_AddObjectToObject(object, "metadata");
 	cJSON *tensors = cJSON_AddObjectToObject(object, "tensors");
@@ -200,28 +208,33 @@ static enum cats_status inspect(cJSON *object, const char *file, struct cats_err
 		return cats_fail(error, CATS_ERR_IO, "%s: there is no such file or folder", file);
 	if (stat(file, &found) != 0)
 		return inspect_data(object, file, error);
+	if (S_ISDIR(found.st_mode) && cats_plan_is_there(file))
+		return cats_inspect_plan(object, file, error);
 	if (S_ISDIR(found.st_mode))
 		return inspect_model(object, file, error);
+	if (ends_with(file, ".shard"))
+		return cats_inspect_shard(object, file, error);
 	if (ends_with(file, ".safetensors"))
 		return inspect_tensors(object, file, error);
 	if (ends_with(file, ".json"))
 		return inspect_config(object, file, error);
 	return cats_fail(error, CATS_ERR_FORMAT,
-			 "%s: is neither a model's directory nor a .safetensors or .json file; data are named as for "
+			 "%s: is neither the directory of a model or plan nor a .safetensors, .shard or .json file; "
+			 "data are named as for "
 			 "--data",
 			 file);
 }
 
 int cats_command_inspect(int argc, char **argv)
 {
-	static const struct argp argp = {
-		option_list,
-		parse,
-		"FILE",
-		"Says what is in a model's directory, a config.json, a .safetensors file, or DATA as given to --data.",
-		NULL,
-		NULL,
-		NULL};
+	static const struct argp argp = {option_list,
+					 parse,
+					 "FILE",
+					 "Says what is in the directory of a model or plan, a shard, an integer model, "
+					 "a config.json, a .safetensors file, or DATA as given to --data.",
+					 NULL,
+					 NULL,
+					 NULL};
 	struct arguments a = {0};
 	struct cats_error error = {0};
 	cJSON *object;

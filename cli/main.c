@@ -14,7 +14,9 @@ static const struct command {
 	{"eval", cats_command_eval, "accuracy of a model, with messages lost or not"},
 	{"sweep", cats_command_sweep, "several models against message loss: table and chart"},
 	{"plan", cats_command_plan, "quantise a model and cut it into one shard a device"},
-	{"inspect", cats_command_inspect, "what is in a model, a config, a tensor file or data"},
+	{"run", cats_command_run, "run a plan over data: all devices in one process, messages lost or not"},
+	{"verify", cats_command_verify, "compare every byte of a plan's devices with the plain reference"},
+	{"inspect", cats_command_inspect, "what is in a model, a plan, a shard, a config, a tensor file or data"},
 };
 
 static void print_help(FILE *to)

@@ -4,22 +4,20 @@
 
 #include <stdlib.h>
 
-#include "train/batch.h"
+#include "deploy/samples.h"
 #include "train/loss_masks.h"
 
 /* One thread's own memory. */
 struct lane {
 	struct cats_calibration seen;
-	float *columns;     /* [d_in, P], as cats_feed_fill gives it */
-	float *patches;     /* [P, d_in] */
-	void *scratch;      /* of cats_feed_fill */
+	struct cats_samples samples;
 	uint8_t *masks;     /* [sites] of cats_loss_mask_bytes */
 	const uint8_t **at; /* [sites] into masks */
 };
 
 struct run {
 	const struct cats_model *model;
-	struct cats_feed feed;
+	const struct cats_dataset *data;
 	struct cats_loss_plan *losses; /* NULL: nothing is lost */
 	size_t samples;                /* observed, of the data's */
 	uint64_t seed;
@@ -36,18 +34,17 @@ void cats_calibration_free(struct cats_calibration *calibration)
 static enum cats_status create_lane(struct lane *lane, const struct run *run, struct cats_error *error)
 {
 	const struct cats_config *c = &run->model->config;
-	const size_t count = (size_t)c->d_in * c->n_patches, sites = cats_config_sites(c);
+	const size_t sites = cats_config_sites(c);
 	const size_t mask_bytes = run->losses != NULL ? cats_loss_mask_bytes(run->losses, 1) : 1;
 	enum cats_status status = cats_seen_create(&lane->seen.clean, c, error);
 
 	if (status == CATS_OK)
 		status = cats_seen_create(&lane->seen.lossy, c, error);
-	lane->columns = malloc(count * sizeof *lane->columns);
-	lane->patches = malloc(count * sizeof *lane->patches);
-	lane->scratch = malloc(cats_feed_scratch_bytes(c, 1) + 1);
+	if (status == CATS_OK)
+		status = cats_samples_create(&lane->samples, run->data, c, error);
 	lane->masks = malloc(sites * mask_bytes);
 	lane->at = calloc(sites, sizeof *lane->at);
-	if (status == CATS_OK && (!lane->columns || !lane->patches || !lane->scratch || !lane->masks || !lane->at))
+	if (status == CATS_OK && (!lane->masks || !lane->at))
 		status = cats_fail(error, CATS_ERR_MEMORY, "calibration: out of memory");
 	for (size_t site = 0; lane->at && site < sites; site++)
 		lane->at[site] = lane->masks + site * mask_bytes;
@@ -57,39 +54,26 @@ static enum cats_status create_lane(struct lane *lane, const struct run *run, st
 static void free_lane(struct lane *lane)
 {
 	cats_calibration_free(&lane->seen);
-	free(lane->columns);
-	free(lane->patches);
-	free(lane->scratch);
+	cats_samples_free(&lane->samples);
 	free(lane->masks);
 	free(lane->at);
-}
-
-static void fill_patches(struct lane *lane, const struct run *run, uint32_t sample)
-{
-	const uint32_t P = run->model->config.n_patches, d_in = run->model->config.d_in;
-
-	cats_feed_fill(lane->columns, lane->scratch, &run->feed, &sample, 1, 0);
-	for (uint32_t p = 0; p < P; p++)
-		for (uint32_t i = 0; i < d_in; i++)
-			lane->patches[(size_t)p * d_in + i] = lane->columns[(size_t)i * P + p];
 }
 
 static enum cats_status observe(void *context, uint32_t index, size_t item, struct cats_error *error)
 {
 	const struct run *run = context;
 	struct lane *lane = &run->lanes[index];
-	const uint32_t sample = (uint32_t)(item * run->feed.data->samples / run->samples);
+	const uint32_t sample = (uint32_t)(item * run->data->samples / run->samples);
 	const uint32_t devices = run->model->config.devices, sites = cats_config_sites(&run->model->config);
-	enum cats_status status;
+	const float *patches = cats_samples_patches(&lane->samples, sample);
+	enum cats_status status = cats_observe(&lane->seen.clean, NULL, run->model, devices, patches, NULL, error);
 
-	fill_patches(lane, run, sample);
-	status = cats_observe(&lane->seen.clean, NULL, run->model, devices, lane->patches, NULL, error);
 	if (status < 0 || run->losses == NULL)
 		return status;
 	for (uint32_t site = 0; site < sites; site++)
 		cats_loss_mask(lane->masks + (size_t)site * cats_loss_mask_bytes(run->losses, 1), run->losses, site,
 			       &sample, 1, run->seed);
-	return cats_observe(&lane->seen.lossy, NULL, run->model, devices, lane->patches, lane->at, error);
+	return cats_observe(&lane->seen.lossy, NULL, run->model, devices, patches, lane->at, error);
 }
 
 /* Histograms are counts, whose widths depend on the largest value only: the order of merging changes nothing. */
@@ -157,12 +141,13 @@ enum cats_status cats_calibrate(struct cats_calibration *out, size_t *samples, s
 	const uint32_t devices = model->config.devices;
 	struct run run = {
 		.model = model,
-		.feed = {.data = data, .config = &model->config},
+		.data = data,
 		.samples = wanted < data->samples ? wanted : data->samples,
 		.seed = options->seed,
 	};
 	const struct cats_loss_spec loss = {.link = options->loss, .receiver = options->loss, .sender = options->loss};
-	enum cats_status status = cats_feed_check(&run.feed, name, error);
+	const struct cats_feed feed = {.data = data, .config = &model->config};
+	enum cats_status status = cats_feed_check(&feed, name, error);
 
 	*out = (struct cats_calibration){0};
 	if (status < 0)

@@ -14,6 +14,7 @@
 #define PLAN_NAME "plan.json"
 #define INTEGER_NAME "integer.safetensors"
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
+#define SHARD_BYTES_MAX ((size_t)64 << 20)
 
 /* nRF52840: 1 MiB of flash and 256 KiB of RAM (product specification, memory). Of the flash the firmware keeps 128 KiB:
  * at most 32 KiB for the runtime, which a test of the Cortex-M4's build holds it to, the rest for radio, protocol and
@@ -273,7 +274,7 @@ static enum cats_status check_integer(const struct cats_plan *plan, const char *
 	return CATS_OK;
 }
 
-enum cats_status cats_plan_load(struct cats_plan *out, const char *directory, struct cats_error *error)
+static enum cats_status load_model(struct cats_plan *out, const char *directory, struct cats_error *error)
 {
 	char path[PATH_MAX];
 	enum cats_status status = make_path(path, directory, INTEGER_NAME, error);
@@ -285,10 +286,56 @@ enum cats_status cats_plan_load(struct cats_plan *out, const char *directory, st
 		status = cats_integer_load(&out->integer, path, error);
 	if (status == CATS_OK)
 		status = check_integer(out, directory, error);
+	return status;
+}
+
+enum cats_status cats_plan_load(struct cats_plan *out, const char *directory, struct cats_error *error)
+{
+	enum cats_status status = load_model(out, directory, error);
+
 	if (status == CATS_OK)
 		status = cats_shards_load(&out->shards, directory, error);
 	if (status == CATS_OK)
 		status = check_shards(out, directory, error);
+	if (status < 0)
+		cats_plan_free(out);
+	return status;
+}
+
+/* The shard of device j, its checksum put right. */
+static enum cats_status read_damaged(uint8_t **bytes, size_t *size, bool *damaged, const char *directory, uint32_t j,
+				     struct cats_error *error)
+{
+	char name[32], path[PATH_MAX];
+	enum cats_status status;
+
+	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
+	status = make_path(path, directory, name, error);
+	if (status == CATS_OK)
+		status = cats_file_read(bytes, size, path, SHARD_BYTES_MAX, error);
+	if (status < 0 || *size < sizeof(struct cats_shard_header))
+		return status;
+	struct cats_shard_header *h = (struct cats_shard_header *)(void *)*bytes;
+	const uint32_t crc32 = cats_shard_checksum(*bytes, *size);
+
+	*damaged = h->crc32 != crc32;
+	h->crc32 = crc32;
+	return CATS_OK;
+}
+
+enum cats_status cats_plan_load_damaged(struct cats_plan *out, const char *directory, struct cats_error *error)
+{
+	uint8_t *blobs[CATS_DEVICES_MAX] = {0};
+	size_t sizes[CATS_DEVICES_MAX] = {0};
+	enum cats_status status = load_model(out, directory, error);
+
+	for (uint32_t j = 0; status == CATS_OK && j < out->facts.device_count; j++)
+		status = read_damaged(&blobs[j], &sizes[j], &out->damaged[j], directory, j, error);
+	if (status == CATS_OK)
+		status = cats_shards_take(&out->shards, blobs, sizes, out->facts.device_count, directory, error);
+	else
+		for (uint32_t j = 0; j < CATS_DEVICES_MAX; j++)
+			free(blobs[j]);
 	if (status < 0)
 		cats_plan_free(out);
 	return status;

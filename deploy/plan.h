@@ -78,10 +78,16 @@ struct cats_plan {
 	struct cats_plan_facts facts;
 	struct cats_integer integer;
 	struct cats_shards shards;
+	bool damaged[CATS_DEVICES_MAX]; /* shards whose checksum was wrong; only of cats_plan_load_damaged */
 };
 
 /* Refuses what is missing, damaged or of different plans; the error names file and rule. */
 CATS_MUST_CHECK enum cats_status cats_plan_load(struct cats_plan *out, const char *directory, struct cats_error *error);
+
+/* The same, to find out what is wrong with a plan: shards that differ from plan.json, and those that break no rule but
+ * their checksum, are taken, with a checksum that is right. */
+CATS_MUST_CHECK enum cats_status cats_plan_load_damaged(struct cats_plan *out, const char *directory,
+							struct cats_error *error);
 void cats_plan_free(struct cats_plan *plan);
 
 /* Whether a path is a directory with a plan.json. */

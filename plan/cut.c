@@ -846,15 +846,6 @@ static enum cats_status build(struct cats_cut *out, struct cut *cut, struct cats
 	return CATS_OK;
 }
 
-static bool prunes(const struct cats_integer *m)
-{
-	for (uint32_t site = 0; site < cats_config_sites(&m->config); site++)
-		for (uint32_t k = 0; k < cats_site_columns(&m->config, site); k++)
-			if (!m->keep[site][k])
-				return true;
-	return false;
-}
-
 static enum cats_status check_options(const struct cats_integer *m, const struct cats_cut_options *o, uint32_t device,
 				      struct cats_error *error)
 {
@@ -864,7 +855,7 @@ static enum cats_status check_options(const struct cats_integer *m, const struct
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "devices: %u, but must be 1 to %u and at most d_model (%u) and d_ff (%u)", o->devices,
 				 CATS_DEVICES_MAX, c->d_model, c->d_ff);
-	if (o->devices != c->devices && prunes(m))
+	if (o->devices != c->devices && cats_integer_prunes(m))
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "devices: the model's keep lists were made for %u devices, not for %u", c->devices,
 				 o->devices);

@@ -282,6 +282,14 @@ bool cats_integer_kept(const struct cats_integer *m, uint32_t site, uint32_t col
 	return site == 0 || site > cats_config_sites(&m->config) || m->keep[site - 1][column];
 }
 
+bool cats_integer_prunes(const struct cats_integer *m)
+{
+	for (uint32_t site = 0; site < cats_config_sites(&m->config); site++)
+		if (memchr(m->keep[site], 0, cats_site_columns(&m->config, site)) != NULL)
+			return true;
+	return false;
+}
+
 static enum cats_status check_multipliers(const struct cats_int_product *p, const char *what, const char *name,
 					  struct cats_error *error)
 {

@@ -68,6 +68,9 @@ struct cats_run cats_integer_site_own(const struct cats_config *c, uint32_t site
 /* Whether the column is broadcast: the keep list at gather sites, always at `input` and `out`. */
 bool cats_integer_kept(const struct cats_integer *m, uint32_t site, uint32_t column);
 
+/* Whether any keep list is below "all", which ties the model to the config's number of devices. */
+bool cats_integer_prunes(const struct cats_integer *m);
+
 /* Allocates for a checked config within the bounds of section 1.12 (CATS_ERR_MISMATCH names the field that is not);
  * everything is 0, but the exp table is filled and keep lists are all 1. */
 CATS_MUST_CHECK enum cats_status cats_integer_create(struct cats_integer *out, const struct cats_config *config,
