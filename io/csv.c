@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "io/timeline.h"
 
 #define UNREAD UINT32_MAX /* in `places`: nobody asked for this column of the file */
 
@@ -17,6 +18,7 @@ struct scanner {
 	char *next, *end;
 	size_t line; /* of `next`, from 1 */
 	const char *name;
+	struct cats_timeline timeline; /* of the first column, where that is left out */
 	struct cats_error *error;
 };
 
@@ -209,6 +211,24 @@ static enum cats_status fail_value(const struct scanner *s, size_t line, const c
 			 s->name, line, column, text);
 }
 
+/* The first column of a row, left out: a time stamp perhaps. */
+static enum cats_status check_time(struct scanner *s, size_t line, const char *column, const char *text)
+{
+	static const char *const rules[] = {
+		[CATS_TIME_NO_STAMP] = "is no time stamp as those before it are; correct it",
+		[CATS_TIME_TWICE] = "is there twice; remove one of the rows",
+		[CATS_TIME_BACKWARDS] = "is before the row above; sort the rows by time",
+		[CATS_TIME_GAP] = "is not one step after the row above, as the first two rows are; fill in the rows "
+				  "that are missing, or cut the file there",
+	};
+	const enum cats_timeline_rule rule = cats_timeline_next(&s->timeline, text);
+
+	if (rule == CATS_TIME_FINE)
+		return CATS_OK;
+	return cats_fail(s->error, CATS_ERR_FORMAT, "%s: line %zu: column '%s': '%.40s' %s", s->name, line, column,
+			 text, rules[rule]);
+}
+
 /* One row of `count` fields into out->values[row]. *ending: whether more follow. */
 static enum cats_status read_row(struct cats_csv *out, struct scanner *s, const uint32_t *places, char *const *names,
 				 uint32_t count, enum ending *ending)
@@ -228,6 +248,11 @@ static enum cats_status read_row(struct cats_csv *out, struct scanner *s, const 
 		const bool short_row = field.ending != END_COMMA && i + 1 < count;
 		if (places[i] != UNREAD && !short_row && !parse_number(&row[places[i]], field.text))
 			return fail_value(s, line, names[i], field.text);
+		if (i == 0 && places[i] == UNREAD && !short_row) {
+			const enum cats_status even = check_time(s, line, names[i], field.text);
+			if (even != CATS_OK)
+				return even;
+		}
 	}
 	if (field.ending == END_COMMA)
 		return cats_fail(s->error, CATS_ERR_FORMAT,

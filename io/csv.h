@@ -23,7 +23,8 @@ struct cats_csv {
 /* Reads the columns named in `wanted` [wanted_count], in that order; with wanted_count = 0 all columns, but a first one
  * whose first value is not a number (a time stamp) is left out. Refused: a name that is missing, empty, or there
  * twice; rows that are shorter or longer than the header; an empty field or text where a number is read; numbers
- * beyond float32; NUL bytes; stray quotes; no row at all. On error nothing is left allocated. */
+ * beyond float32; NUL bytes; stray quotes; no row at all; time stamps (ISO 8601) in a first column that
+ * is left out which do not go on evenly, in seconds or in months. On error nothing is left allocated. */
 CATS_MUST_CHECK enum cats_status cats_csv_read(struct cats_csv *out, const char *const *wanted, size_t wanted_count,
 					       const char *path, struct cats_error *error);
 

@@ -2,6 +2,8 @@
 /* CSV beyond the golden files: what quoting yields, which columns are read, and the limits. */
 #include "io/csv.h"
 
+#include "io/timeline.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +126,81 @@ static void test_limits(void **state)
 	assert_int_equal(parse(&csv, name, NULL, 0, NULL), CATS_ERR_FORMAT);
 }
 
+static void test_moments(void **state)
+{
+	/* Seconds as `date -u -d TEXT +%s` gives them. */
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} good[] = {
+		{"1970-01-01", 0},
+		{"1969-12-31 23:59:59", -1},
+		{"2000-02-29T12:34:56Z", 951827696},
+		{"2016-07-01 00:00", 1467331200},
+		{"2100-03-01", 4107542400},
+		{"0001-01-01", -62135596800},
+		{"9999-12-31 23:59:59", 253402300799},
+	};
+	static const char *const bad[] = {"",
+					  "2016",
+					  "2016-07",
+					  "16-07-01",
+					  "2016-7-1",
+					  "2016-00-01",
+					  "2016-13-01",
+					  "2016-07-00",
+					  "2016-06-31",
+					  "2015-02-29",
+					  "2100-02-29",
+					  "2016-07-01 24:00",
+					  "2016-07-01 00:60",
+					  "2016-07-01 00:00:60",
+					  "2016-07-01 ",
+					  "2016-07-01 00",
+					  "2016-07-01 00:00:00.5",
+					  "2016-07-01x",
+					  "0000-01-01"};
+	struct cats_moment moment;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		assert_true(cats_moment_parse(&moment, good[i].text));
+		assert_int_equal(moment.seconds, good[i].seconds);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (cats_moment_parse(&moment, bad[i]))
+			fail_msg("'%s' must not be a time stamp", bad[i]);
+}
+
+static enum cats_timeline_rule follow(const char *const *texts, size_t count)
+{
+	struct cats_timeline line = {0};
+	enum cats_timeline_rule rule = CATS_TIME_FINE;
+
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(rule, CATS_TIME_FINE);
+		rule = cats_timeline_next(&line, texts[i]);
+	}
+	return rule;
+}
+
+static void test_time_goes_on(void **state)
+{
+	static const char *const months[] = {"2015-11-30", "2015-12-30", "2016-01-30", "2016-03-30"};
+	static const char *const quarters[] = {"2015-10-01 06:00", "2016-01-01 06:00", "2016-04-01 06:00",
+					       "2016-07-01 07:00"};
+	static const char *const days[] = {"2016-02-28", "2016-02-29", "2016-03-01", "2016-03-02"};
+	static const char *const words[] = {"monday", "2016-02-29", "2016-02-28", ""};
+
+	(void)state;
+	assert_int_equal(follow(months, 3), CATS_TIME_FINE);
+	assert_int_equal(follow(months, 4), CATS_TIME_GAP);
+	assert_int_equal(follow(quarters, 3), CATS_TIME_FINE);
+	assert_int_equal(follow(quarters, 4), CATS_TIME_GAP);
+	assert_int_equal(follow(days, 4), CATS_TIME_FINE);
+	assert_int_equal(follow(words, 4), CATS_TIME_FINE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +209,8 @@ int main(void)
 		cmocka_unit_test(test_time_stamps_are_left_out),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_moments),
+		cmocka_unit_test(test_time_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

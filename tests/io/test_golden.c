@@ -110,6 +110,12 @@ static void test_csv(void **state)
 		{"quote-inside", "line 2: a quote inside an unquoted field"},
 		{"carriage-return", "line 1: a carriage return must be followed by a line feed"},
 		{"decimal-comma", "line 2: has more fields than the header's 1"},
+		{"time-gap", "line 5: column 'date': '2016-02-29 02:00:00' is not one step after the row above"},
+		{"time-backwards", "line 3: column 'date': '2016-07-01 00:00:00' is before the row above; sort"},
+		{"time-twice", "line 3: column 'date': '2016-07-01 01:00:00' is there twice"},
+		{"time-no-stamp", "line 3: column 'date': '2016-07-32 01:00:00' is no time stamp"},
+		{"time-missing", "line 3: column 'date': '' is no time stamp"},
+		{"time-month", "line 5: column 'date': '2016-05-15' is not one step after"},
 	};
 
 	(void)state;
