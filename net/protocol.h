@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* The gather protocol: one node's part in an inference over the air, as a state machine. It does no I/O and reads no
+ * clock: it is told the time and what was received, and says what to do next. docs/DESIGN.md, "The gather protocol",
+ * has the why; docs/SPEC-radio.md the bytes. Freestanding; the caller owns all memory.
+ *
+ * A driver (simulator, emulator, firmware) of one node is this loop:
+ *
+ *	cats_net_init(&net, &config);
+ *	for (;;) {
+ *		cats_net_next(&action, &net, now);
+ *		switch (action.kind) {
+ *		case CATS_NET_EPOCH:    write action.epoch to flash; cats_net_epoch_stored(&net, action.epoch); break;
+ *		case CATS_NET_OPENED:   cats_node_start(node, (uint16_t)action.inference); begin to compute; break;
+ *		case CATS_NET_ENDED:    cats_node_end_gather(node); go on computing; break;
+ *		case CATS_NET_CLOSED:   the inference is over for this node's radio; break;
+ *		case CATS_NET_TRANSMIT: first bit of action.frame on the air at action.at_us; then next; break;
+ *		case CATS_NET_LISTEN:   receive until action.until_us or a frame, whichever is first; then next; break;
+ *		case CATS_NET_SLEEP:    radio off until action.until_us; then next; break;
+ *		}
+ *	}
+ *
+ * Meanwhile, whenever they happen:
+ *
+ *	cats_net_open(&net, now, at)      on the source, when an input is there
+ *	cats_net_ready(&net, site)        when the runtime says CATS_NODE_GATHER (cats_node_open_site gives the site)
+ *	cats_net_receive(&net, …)         for every frame whose CRC is right
+ *
+ * and after each of them cats_net_next again, because the action may have changed. An action replaces the one before
+ * it; only a TRANSMIT that was given stays, and the driver must carry it out before it asks again (asking earlier is
+ * harmless: it is then given again, the same bytes). While a TRANSMIT is pending the receiver stays on until its
+ * ramp-up (40 µs before at_us) needs the radio. A frame that is being received at until_us is received to its end.
+ *
+ * Time. `now_us` and every other time is the node's own clock, whole microseconds, never running backwards, not
+ * necessarily the same on two nodes, each within ±40 ppm of true time. A received frame's time is that of its FIRST BIT
+ * (the nRF52840 captures the end of the address: 24 less), to ±1 µs. A node computes, sleeps and transmits by its own
+ * clock and corrects its idea of the network's time by each frame's.
+ *
+ * Lead. A TRANSMIT is given no earlier than needed and at least lead_us before at_us, provided that
+ * cats_net_next is called when the action before said (until_us); a slot for which it is too late is left out. What a
+ *frame says is what was known then: a transmission never waits for the reception before it.
+ *
+ * Several hops. All nodes must hear each other today. What a later version needs is there: status frames say who was
+ * heard, coded frames say what they are made of, and any node may send any packet on.
+ *
+ * Nothing waits for ever: a gather ends when every receiver has said that it has everything, or at its deadline;
+ * cats_net_ready for a site that is over leads to ENDED at once. A node that is late (computing) loses messages, and
+ * its own go out in the repair phase if there is time. */
+#ifndef CATS_NET_PROTOCOL_H
+#define CATS_NET_PROTOCOL_H
+
+#include "net/aead.h"
+#include "net/frame.h"
+#include "net/repair.h"
+#include "net/site.h"
+
+/* Default lead, µs: the status of the frame before last can be in a frame. Sealing by the CCM peripheral happens on
+ * the fly, so that the lead is an interrupt, the building of a frame, and the ramp-up. */
+#define CATS_NET_LEAD_US 100U
+
+#define CATS_NET_OPENINGS 3U /* beacons with which the source opens an inference */
+
+struct cats_net_config {
+	uint8_t self, devices, source; /* devices 1 … 64 */
+	uint16_t sites;                /* of an inference; number 0 is `input` */
+	uint32_t plan;                 /* low 32 bits of the plan's id: frames of another plan are refused */
+	uint32_t epoch;                /* from flash: the highest that cats_net_epoch_stored was told of, 0 if none */
+	uint32_t lead_us;              /* 0: CATS_NET_LEAD_US */
+	uint64_t seed;                 /* any, 0 too; not secret. Nothing repeats or freezes with it */
+	/* Fills *out, which is all zero: false when there is no such site. The same on all nodes. */
+	bool (*site)(void *context, struct cats_net_site *out, uint16_t number);
+	void *context; /* of site */
+	struct cats_aead aead;
+	struct cats_net_store store; /* called from inside cats_net_receive and cats_net_next only */
+	/* Rows for coded packets that wait for more (net/repair.h): this node's alone. Fewer rows cost air time only.
+	 */
+	struct cats_repair_row *rows;
+	uint16_t row_count; /* 0 … 64 */
+};
+
+enum cats_net_kind {
+	CATS_NET_LISTEN,
+	CATS_NET_TRANSMIT,
+	CATS_NET_SLEEP,
+	CATS_NET_EPOCH,  /* store `epoch` in flash before anything else; asks again until cats_net_epoch_stored */
+	CATS_NET_OPENED, /* inference `inference` of `epoch` began, at local time at_us; what ran before is abandoned */
+	CATS_NET_ENDED,  /* the gather of `site` is over; it was agreed (or the deadline) at local time at_us */
+	CATS_NET_CLOSED, /* the last site is over */
+};
+
+struct cats_net_action {
+	enum cats_net_kind kind;
+	uint64_t at_us, until_us; /* local time; at_us is <= now where the thing to do is "now" */
+	const uint8_t *frame;     /* TRANSMIT: sealed, S0 first; valid until the next call of cats_net_next */
+	uint32_t frame_bytes;     /* 2 + LENGTH */
+	uint32_t epoch, inference;
+	uint16_t site;
+	/* LISTEN: the frame that the schedule has next, for decryption on the fly. Others may come. */
+	bool expects;
+	struct cats_frame_moment expected;
+	uint64_t expected_us; /* local time of its first bit */
+};
+
+/* Counted since cats_net_init, for reports and tests. */
+struct cats_net_counters {
+	uint32_t sent, received; /* frames; received: authentic and of use or known already */
+	uint32_t refused;
+	uint32_t coded_sent, decoded; /* combinations sent, packets regained from combinations */
+	uint32_t decode_bytes;        /* byte-operations of GF(256) done, for the cost model: about 5 cycles each */
+	uint32_t early, deadline, overtaken; /* how gathers ended: agreed; by time; others were further on */
+};
+
+/* Private, but for `counters`. */
+struct cats_net;
+
+/* Everything is set up; nothing is known of the network. False when the configuration is outside its ranges (devices,
+ * self, source, sites, row_count, a missing function). */
+CATS_MUST_CHECK bool cats_net_init(struct cats_net *net, const struct cats_net_config *config);
+
+/* On the source: opens the next inference at local time at_us or as soon as possible afterwards. What is running is
+ * abandoned. False on another node. */
+CATS_MUST_CHECK bool cats_net_open(struct cats_net *net, uint64_t now_us, uint64_t at_us);
+
+void cats_net_epoch_stored(struct cats_net *net, uint32_t epoch);
+
+/* The runtime has the gather of `site` open: its own packets may be read, others written. */
+void cats_net_ready(struct cats_net *net, uint16_t site);
+
+/* A frame (S0, LENGTH, …) whose first bit was at local time start_us. 0 when it was authentic, fresh and for this
+ * inference; otherwise an enum cats_frame_refusal, and neither packets nor clock changed. */
+CATS_MUST_CHECK int cats_net_receive(struct cats_net *net, uint64_t start_us, const uint8_t *frame, uint32_t bytes);
+
+void cats_net_next(struct cats_net_action *action, struct cats_net *net, uint64_t now_us);
+
+/* Whether packet `packet` of `sender` of the latest gather is known to have arrived (or is the node's own). */
+bool cats_net_has(const struct cats_net *net, uint8_t sender, uint16_t packet);
+
+/* Devices (bits) that this node takes for dead in this inference. */
+uint64_t cats_net_dead(const struct cats_net *net);
+
+/* Bytes of frame, GF(256) and bookkeeping are in here; about 2 KiB. */
+#include "net/protocol_state.h"
+
+#endif
