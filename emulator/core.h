@@ -12,8 +12,28 @@ struct cats_m4_block {
 	uint32_t address, bytes;
 	uint32_t instructions, cycles; /* of one run */
 	uint32_t next;                 /* index + 1 of another block with this address, or 0 */
+	uint32_t slot;                 /* of its function in the profile */
 	bool uses_fpu;
-	uint64_t runs;
+	bool calls; /* it ends with BL or BLX */
+};
+
+/* Of a function, indexed by its symbol; the last ones are of what no function covers. */
+struct cats_m4_counters {
+	uint64_t calls, instructions, cycles, total_instructions, total_cycles;
+};
+
+#define CATS_M4_PROFILE_DEPTH 64U
+
+/* A call that has not returned. */
+struct cats_m4_frame {
+	uint32_t slot, returns_to;
+	uint64_t instructions, cycles; /* when it began */
+};
+
+struct cats_m4_profile_state {
+	struct cats_m4_counters *counters;
+	struct cats_m4_frame frames[CATS_M4_PROFILE_DEPTH];
+	uint32_t depth;
 };
 
 struct cats_m4 {
@@ -24,9 +44,10 @@ struct cats_m4 {
 
 	struct cats_m4_block *blocks;
 	uint32_t block_count, block_room;
-	uint32_t *block_at; /* for each halfword of flash: index + 1 of a block that begins there, or 0 */
-	const struct cats_m4_block *block; /* the one that runs */
-	uint32_t sequential;               /* its end: a block elsewhere was branched to */
+	uint32_t *block_at;  /* for each halfword of flash: index + 1 of a block that begins there, or 0 */
+	uint32_t running;    /* index + 1 of the block that runs, or 0 */
+	uint32_t sequential; /* its end: a block elsewhere was branched to */
+	struct cats_m4_profile_state profile;
 
 	uint64_t instructions, cycles;
 	uint64_t pause_cycles; /* no block starts from then on */
@@ -46,6 +67,12 @@ struct cats_m4 {
 
 /* Ends the slice at the next chance. */
 void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address);
+
+CATS_MUST_CHECK enum cats_status cats_m4_profile_create(struct cats_m4 *m4, struct cats_error *error);
+/* The counters of the function that an address lies in. */
+uint32_t cats_m4_profile_slot(const struct cats_m4 *m4, uint32_t address);
+/* Execution went from the end of one block to another that does not follow it. */
+void cats_m4_profile_jump(struct cats_m4 *m4, const struct cats_m4_block *from, const struct cats_m4_block *to);
 
 #define CATS_M4_CPACR_FPU 0x00F00000U /* CP10 and CP11; there are no others */
 

@@ -21,9 +21,6 @@
 #define HALFWORD_WFE 0xBF20U
 #define XPSR_THUMB (1U << 24)
 
-/* Of a branch taken, to refill the pipeline: P of the Technical Reference Manual's table 3-1, 1 to 3. */
-#define REFILL_CYCLES 2U
-
 /* Interrupts as Unicorn numbers them. */
 enum { INTERRUPT_DATA = 4, INTERRUPT_BREAKPOINT = 7 };
 
@@ -58,6 +55,11 @@ void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t addres
 	uc_emu_stop(m4->uc);
 }
 
+static struct cats_thumb decode(const struct cats_m4 *m4, uint32_t address)
+{
+	return cats_thumb_decode(halfword(m4, address), halfword(m4, address + 2U));
+}
+
 /* Instructions from an address up to another. */
 static uint32_t count_instructions(const struct cats_m4 *m4, uint32_t from, uint32_t to)
 {
@@ -68,12 +70,20 @@ static uint32_t count_instructions(const struct cats_m4 *m4, uint32_t from, uint
 	return count;
 }
 
-static bool uses_fpu(const struct cats_m4 *m4, uint32_t from, uint32_t to)
+/* What a block consists of. */
+static void examine(const struct cats_m4 *m4, struct cats_m4_block *block)
 {
-	for (; from < to; from += cats_thumb_bytes(halfword(m4, from)))
-		if (cats_thumb_uses_fpu(halfword(m4, from), halfword(m4, from + 2U)))
-			return true;
-	return false;
+	struct cats_thumb_chain chain = {0};
+
+	for (uint32_t at = block->address; at < block->address + block->bytes;) {
+		const struct cats_thumb t = decode(m4, at);
+
+		block->instructions++;
+		block->cycles += cats_thumb_cycles(&chain, &t);
+		block->uses_fpu |= t.fpu;
+		block->calls = t.call; /* in the end: whether the last one does */
+		at += t.bytes;
+	}
 }
 
 static struct cats_m4_block *add_block(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
@@ -90,14 +100,9 @@ static struct cats_m4_block *add_block(struct cats_m4 *m4, uint32_t address, uin
 		m4->block_room = room;
 	}
 	block = m4->blocks + m4->block_count++;
-	*block = (struct cats_m4_block){
-		.address = address,
-		.bytes = bytes,
-		.instructions = count_instructions(m4, address, address + bytes),
-		.next = m4->block_at[address / 2U],
-		.uses_fpu = uses_fpu(m4, address, address + bytes),
-	};
-	block->cycles = block->instructions;
+	*block = (struct cats_m4_block){.address = address, .bytes = bytes, .next = m4->block_at[address / 2U]};
+	examine(m4, block);
+	block->slot = cats_m4_profile_slot(m4, address);
 	m4->block_at[address / 2U] = m4->block_count;
 	return block;
 }
@@ -108,6 +113,32 @@ static struct cats_m4_block *find_block(struct cats_m4 *m4, uint32_t address, ui
 		if (m4->blocks[i - 1U].bytes == bytes)
 			return m4->blocks + i - 1U;
 	return add_block(m4, address, bytes);
+}
+
+/* The block that is running, or NULL. */
+static const struct cats_m4_block *running(const struct cats_m4 *m4)
+{
+	return m4->running > 0 ? m4->blocks + m4->running - 1U : NULL;
+}
+
+/* Adds up what a block that is about to run will have done. */
+static void account(struct cats_m4 *m4, const struct cats_m4_block *block)
+{
+	const struct cats_m4_block *before = running(m4);
+	struct cats_m4_counters *c = m4->profile.counters + block->slot;
+	uint64_t cycles = block->cycles;
+
+	if (block->address != m4->sequential) {
+		if (before)
+			cats_m4_profile_jump(m4, before, block);
+		cycles += CATS_THUMB_REFILL_CYCLES;
+	}
+	c->instructions += block->instructions;
+	c->cycles += cycles;
+	m4->instructions += block->instructions;
+	m4->cycles += cycles;
+	m4->running = (uint32_t)(block - m4->blocks) + 1U;
+	m4->sequential = block->address + block->bytes;
 }
 
 static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *context)
@@ -128,17 +159,10 @@ static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *co
 		return;
 	}
 	if (block->uses_fpu && m4->cpacr != CATS_M4_CPACR_FPU) {
-		m4->last_pc = address;
 		cats_m4_raise(m4, CATS_M4_FAULT_FPU, address);
 		return;
 	}
-	if (address != m4->sequential)
-		m4->cycles += REFILL_CYCLES;
-	block->runs++;
-	m4->instructions += block->instructions;
-	m4->cycles += block->cycles;
-	m4->block = block;
-	m4->sequential = address + bytes;
+	account(m4, block);
 }
 
 static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void *context)
@@ -150,12 +174,16 @@ static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void
 
 static void on_unaligned(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
 {
-	if (cats_thumb_must_align(halfword(m4, m4->last_pc))) {
+	uint32_t penalty;
+
+	if (decode(m4, m4->last_pc).must_align) {
 		if (address % 4U != 0)
 			cats_m4_raise(m4, CATS_M4_FAULT_UNALIGNED, address);
 		return;
 	}
-	m4->cycles += bytes == 4 && address % 2U != 0 ? 2U : 1U;
+	penalty = bytes == 4 && address % 2U != 0 ? 2U : 1U;
+	m4->cycles += penalty;
+	m4->profile.counters[running(m4)->slot].cycles += penalty;
 }
 
 static void on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int bytes, int64_t value, void *context)
@@ -307,6 +335,8 @@ enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf
 	}
 	memset(m4->ram, CATS_M4_PAINT, CATS_M4_RAM_BYTES);
 	status = flash(m4, error);
+	if (status == CATS_OK)
+		status = cats_m4_profile_create(m4, error);
 	e = status == CATS_OK ? open_engine(m4) : UC_ERR_OK;
 	if (e != UC_ERR_OK)
 		status = cats_fail(error, CATS_ERR_MEMORY, "%s: Unicorn: %s", elf->name, uc_strerror(e));
@@ -329,16 +359,22 @@ void cats_m4_free(struct cats_m4 *m4)
 	free(m4->ram);
 	free(m4->blocks);
 	free(m4->block_at);
+	free(m4->profile.counters);
 	free(m4);
 }
 
 /* The instruction that faulted and those behind it in its block did not run. */
 static void uncount(struct cats_m4 *m4, uint32_t pc)
 {
-	const struct cats_m4_block *b = m4->block;
+	const struct cats_m4_block *b = running(m4);
 
-	if (b && pc >= b->address && pc < b->address + b->bytes)
-		m4->instructions -= count_instructions(m4, pc, b->address + b->bytes);
+	uint32_t count;
+
+	if (!b || pc < b->address || pc >= b->address + b->bytes)
+		return;
+	count = count_instructions(m4, pc, b->address + b->bytes);
+	m4->instructions -= count;
+	m4->profile.counters[b->slot].instructions -= count;
 }
 
 static void stop_at_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t pc, uint32_t address)
@@ -351,7 +387,7 @@ static void stop_at_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t
 /* Where the latest instruction was, as well as it is known. */
 static uint32_t where(const struct cats_m4 *m4)
 {
-	return m4->strict || !m4->block ? m4->last_pc : m4->block->address;
+	return m4->strict || m4->running == 0 ? m4->last_pc : running(m4)->address;
 }
 
 static void stop_at_interrupt(struct cats_m4 *m4)
@@ -373,14 +409,21 @@ static void stop_at_interrupt(struct cats_m4 *m4)
 	}
 }
 
+/* Whether it is the instruction at the fault's address that did not run, instead of the latest. */
+static bool faults_before(enum cats_m4_fault fault)
+{
+	return fault == CATS_M4_FAULT_FETCH || fault == CATS_M4_FAULT_FPU || fault == CATS_M4_FAULT_ARM;
+}
+
 static void stop_at_error(struct cats_m4 *m4, uc_err e)
 {
 	const uint32_t pc = get(m4, UC_ARM_REG_PC);
 
 	if (m4->fault != CATS_M4_NO_FAULT)
-		stop_at_fault(m4, m4->fault, m4->fault == CATS_M4_FAULT_FETCH ? m4->fault_address : where(m4),
+		stop_at_fault(m4, m4->fault, faults_before(m4->fault) ? m4->fault_address : where(m4),
 			      m4->fault_address);
-	else if (e == UC_ERR_INSN_INVALID && m4->block && m4->sequential == pc && halfword(m4, pc - 2U) == HALFWORD_WFE)
+	else if (e == UC_ERR_INSN_INVALID && m4->running > 0 && m4->sequential == pc &&
+		 halfword(m4, pc - 2U) == HALFWORD_WFE)
 		stop_at_fault(m4, CATS_M4_FAULT_WAIT, pc - 2U, pc - 2U);
 	else if (e == UC_ERR_INSN_INVALID && (get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
 		stop_at_fault(m4, CATS_M4_FAULT_ARM, pc, pc);

@@ -52,7 +52,7 @@ enum cats_m4_fault {
 	CATS_M4_FAULT_UNALIGNED, /* an access that must be aligned and is not */
 	CATS_M4_FAULT_UNDEFINED, /* an undefined instruction */
 	CATS_M4_FAULT_WAIT,      /* WFE, which is not modelled */
-	CATS_M4_FAULT_FPU,       /* a floating-point instruction before CPACR allows it */
+	CATS_M4_FAULT_FPU,       /* a floating-point instruction while CPACR forbids it; pc: its basic block */
 	CATS_M4_FAULT_REGISTER,  /* a system register that is not modelled */
 	CATS_M4_FAULT_EXCEPTION, /* an exception that is not modelled, or a return from one that is not active */
 	CATS_M4_FAULT_EMULATOR,  /* the emulator itself refused to go on */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator/m4.h"
+#include "emulator/profile.h"
 #include "io/file.h"
 #include "ports/m4/host.h"
 
@@ -26,7 +26,7 @@ struct arguments {
 	struct load loads[LOADS_MAX];
 	size_t load_count;
 	uint64_t limit_cycles;
-	bool fast;
+	bool fast, profile;
 };
 
 /* A region that has begun. */
@@ -65,6 +65,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case 'f':
 		a->fast = true;
 		return 0;
+	case 'p':
+		a->profile = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->image)
 			argp_error(state, "one image only");
@@ -82,6 +85,7 @@ static const struct argp_option options[] = {
 	{"load", 'l', "FILE@ADDRESS", 0, "Put a file into flash or RAM before reset; may be given again", 0},
 	{"limit", 'c', "CYCLES", 0, "Fail after so many estimated cycles (no limit)", 0},
 	{"fast", 'f', NULL, 0, "No check or cost of unaligned accesses, faults known to their basic block", 0},
+	{"profile", 'p', NULL, 0, "Print instructions and cycles of each function", 0},
 	{0},
 };
 
@@ -168,6 +172,24 @@ static enum cats_status run(int *exit_status, struct cats_m4 *m4, const struct a
 	}
 }
 
+static enum cats_status print_profile(const struct cats_m4 *m4, struct cats_error *error)
+{
+	struct cats_m4_profile_line *lines;
+	size_t count;
+	const enum cats_status status = cats_m4_profile(&lines, &count, m4, error);
+
+	if (status != CATS_OK)
+		return status;
+	printf("%-32s %9s %12s %12s %12s %12s\n", "function", "calls", "instructions", "cycles (est.)", "with callees",
+	       "cycles (est.)");
+	for (size_t i = 0; i < count; i++)
+		printf("%-32s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n",
+		       lines[i].function, lines[i].calls, lines[i].instructions, lines[i].cycles,
+		       lines[i].total_instructions, lines[i].total_cycles);
+	free(lines);
+	return CATS_OK;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -194,6 +216,8 @@ int main(int argc, char **argv)
 		status = load(m4, a.loads + i, &error);
 	if (status == CATS_OK)
 		status = run(&exit_status, m4, &a, &error);
+	if (status == CATS_OK && a.profile)
+		status = print_profile(m4, &error);
 	if (status != CATS_OK)
 		fprintf(stderr, "cats-m4: %s\n", error.text);
 	else
