@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The attention op, head by head and query by query (docs/SPEC-integer.md, 1.8), in units of at most
+/* The attention op, head by head and a few queries at a time (docs/SPEC-integer.md, 1.8), in units of at most
  * CATS_UNIT_CYCLES_MAX. Freestanding. */
 #include "core/integer.h"
 #include "core/node.h"
 
-/* at.output counts heads, at.row queries, at.column keys or columns. */
-enum phase { PACK, SCORES, EXPONENTIALS, VALUES };
+/* at.output counts heads, at.row queries, at.column keys, rows or columns. */
+enum phase { PACK, QUERIES, SCORES, EXPONENTIALS, VALUES };
 
 static struct cats_attention_head head_at(const struct cats_node *n, const struct cats_op *op, uint32_t head)
 {
 	const uint32_t d = op->attention.head_width;
 	const uint32_t keys4 = cats_round4(op->attention.keys), packed = keys4 * cats_round4(d);
-	uint8_t *scratch = (uint8_t *)cats_node_arena(n, op->attention.scratch) + cats_scratch_panel(d);
+	uint8_t *queries = cats_node_arena(n, op->attention.scratch), *scratch = queries + cats_scratch_panel(d);
 
 	return (struct cats_attention_head){
 		.q = (const int8_t *)cats_node_arena(n, op->attention.q) + head * d,
@@ -21,6 +21,8 @@ static struct cats_attention_head head_at(const struct cats_node *n, const struc
 		.kv_stride = op->attention.kv_stride,
 		.keys = op->attention.keys,
 		.width = d,
+		.causal = (op->flags & CATS_OP_CAUSAL) != 0,
+		.queries = queries,
 		.packed_keys = scratch,
 		.values = (int16_t *)(void *)(scratch + packed),
 		.scores = (int16_t *)(void *)(scratch + 3U * (size_t)packed),
@@ -40,34 +42,41 @@ static bool pack(struct cats_node *n, const struct cats_attention_head *head)
 	return true;
 }
 
-/* How many rows of `width` multiply-accumulates make a unit. */
-static uint32_t chunk(const struct cats_node *n, uint32_t width)
+/* How many keys or columns, of `macs` multiply-accumulates each, make a unit. */
+static uint32_t chunk(const struct cats_node *n, uint32_t macs)
 {
 	const uint32_t step = n->kernels->attention_step;
-	const uint32_t rows = n->kernels->unit_macs / width / step * step;
+	const uint32_t count = n->kernels->unit_macs / macs / step * step;
 
-	return rows > 0 ? rows : step;
+	return count > 0 ? count : step;
 }
 
 static bool afford_macs(struct cats_node *n, uint32_t macs)
 {
-	if (!cats_node_afford(n, 80U + macs * n->kernels->costs.attention_mac_q4 / 16U))
+	return cats_node_afford(n, 80U + macs * n->kernels->costs.attention_mac_q4 / 16U);
+}
+
+static bool queries(struct cats_node *n, const struct cats_attention_head *head, struct cats_attention_rows rows)
+{
+	if (n->kernels->attention_queries == NULL)
+		return true;
+	if (!cats_node_afford(n, 40U + n->kernels->costs.value * rows.count * head->width))
 		return false;
-	n->macs += macs;
+	n->kernels->attention_queries(head, rows);
 	return true;
 }
 
-static bool scores(struct cats_node *n, const struct cats_attention_head *head, int32_t multiplier, uint32_t keys)
+static bool scores(struct cats_node *n, const struct cats_attention_head *head, struct cats_attention_rows rows,
+		   int32_t multiplier)
 {
-	while (n->at.column < keys) {
-		const uint32_t count = cats_least(keys - n->at.column, chunk(n, head->width));
-		int32_t maximum;
+	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
 
-		if (!afford_macs(n, count * head->width))
+	while (n->at.column < keys) {
+		const uint32_t count = cats_least(keys - n->at.column, chunk(n, rows.count * head->width));
+
+		if (!afford_macs(n, count * rows.count * head->width))
 			return false;
-		maximum = n->kernels->attention_scores(head, n->at.row, multiplier, n->at.column, count);
-		if (n->at.column == 0 || maximum > n->at.maximum)
-			n->at.maximum = maximum;
+		n->kernels->attention_scores(n->at.maxima, head, rows, multiplier, n->at.column, count);
 		n->at.column += count;
 	}
 	return true;
@@ -83,26 +92,35 @@ static int32_t reciprocal(uint32_t Z)
 	return (int32_t)((first << 14) + (second_of / Z << 7) + third_of / Z);
 }
 
-static bool exponentials(struct cats_node *n, const struct cats_attention_head *head, int32_t multiplier, uint32_t keys)
+static bool exponentials(struct cats_node *n, const struct cats_attention_head *head, struct cats_attention_rows rows,
+			 int32_t multiplier)
 {
+	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
 	const int16_t *table = cats_node_shard(n, n->shard.header->exp_table);
-	uint32_t Z;
 
-	if (!cats_node_afford(n, 120U + keys * n->kernels->costs.exponential))
-		return false;
-	Z = n->kernels->attention_exponentials(head, table, n->at.maximum, keys);
-	n->at.multiplier = cats_requantise(reciprocal(Z), multiplier);
+	for (; n->at.column < rows.count; n->at.column++) {
+		const uint32_t i = n->at.column;
+		uint32_t Z;
+
+		if (!cats_node_afford(n, 120U + keys * n->kernels->costs.exponential))
+			return false;
+		Z = n->kernels->attention_exponentials(head, rows, i, table, n->at.maxima[i]);
+		n->at.multipliers[i] = cats_requantise(reciprocal(Z), multiplier);
+	}
 	return true;
 }
 
-static bool values(struct cats_node *n, const struct cats_attention_head *head, int8_t *out, uint32_t keys)
+static bool values(struct cats_node *n, const struct cats_attention_head *head, struct cats_attention_rows rows,
+		   int8_t *out, uint32_t stride)
 {
-	while (n->at.column < head->width) {
-		const uint32_t count = cats_least(head->width - n->at.column, chunk(n, keys));
+	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
 
-		if (!afford_macs(n, count * keys))
+	while (n->at.column < head->width) {
+		const uint32_t count = cats_least(head->width - n->at.column, chunk(n, rows.count * keys));
+
+		if (!afford_macs(n, count * rows.count * keys))
 			return false;
-		n->kernels->attention_values(out, head, keys, n->at.multiplier, n->at.column, count);
+		n->kernels->attention_values(out, stride, head, rows, n->at.multipliers, n->at.column, count);
 		n->at.column += count;
 	}
 	return true;
@@ -114,29 +132,41 @@ static void go_to(struct cats_node *n, enum phase phase)
 	n->at.column = 0;
 }
 
-/* The query at at.row; back in phase SCORES when finished. */
-static bool run_query(struct cats_node *n, const struct cats_op *op, const struct cats_attention_head *head)
+/* The queries at at.row. */
+static bool run_queries(struct cats_node *n, const struct cats_op *op, const struct cats_attention_head *head,
+			struct cats_attention_rows rows)
 {
 	const int32_t *for_scores = cats_node_shard(n, op->attention.score_multipliers);
 	const int32_t *for_values = cats_node_shard(n, op->attention.value_multipliers);
-	const uint32_t keys = op->flags & CATS_OP_CAUSAL ? n->at.row + 1U : op->attention.keys;
 	int8_t *out = (int8_t *)cats_node_arena(n, op->attention.output) +
-		      (size_t)n->at.row * op->attention.output_stride + (size_t)n->at.output * head->width;
+		      (size_t)rows.first * op->attention.output_stride + (size_t)n->at.output * head->width;
 
+	if (n->at.phase == QUERIES) {
+		if (!queries(n, head, rows))
+			return false;
+		go_to(n, SCORES);
+	}
 	if (n->at.phase == SCORES) {
-		if (!scores(n, head, for_scores[n->at.output], keys))
+		if (!scores(n, head, rows, for_scores[n->at.output]))
 			return false;
 		go_to(n, EXPONENTIALS);
 	}
 	if (n->at.phase == EXPONENTIALS) {
-		if (!exponentials(n, head, for_values[n->at.output], keys))
+		if (!exponentials(n, head, rows, for_values[n->at.output]))
 			return false;
 		go_to(n, VALUES);
 	}
-	if (!values(n, head, out, keys))
-		return false;
-	go_to(n, SCORES);
-	return true;
+	return values(n, head, rows, out, op->attention.output_stride);
+}
+
+/* What one query multiplies: scores and values of the keys that it sees. */
+static uint64_t query_macs(const struct cats_attention_head *head, struct cats_attention_rows rows)
+{
+	uint64_t macs = 0;
+
+	for (uint32_t i = 0; i < rows.count; i++)
+		macs += 2U * cats_attention_visible(head, rows.first + i) * head->width;
+	return macs;
 }
 
 bool cats_op_attention(struct cats_node *n, const struct cats_op *op)
@@ -147,11 +177,18 @@ bool cats_op_attention(struct cats_node *n, const struct cats_op *op)
 		if (n->at.phase == PACK) {
 			if (!pack(n, &head))
 				return false;
-			go_to(n, SCORES);
+			go_to(n, QUERIES);
 		}
-		for (; n->at.row < op->attention.queries; n->at.row++)
-			if (!run_query(n, op, &head))
+		while (n->at.row < op->attention.queries) {
+			const struct cats_attention_rows rows = {
+				n->at.row, cats_least(op->attention.queries - n->at.row, n->kernels->attention_rows)};
+
+			if (!run_queries(n, op, &head, rows))
 				return false;
+			n->macs += query_macs(&head, rows);
+			n->at.row += rows.count;
+			go_to(n, QUERIES);
+		}
 	}
 	return true;
 }

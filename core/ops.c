@@ -88,7 +88,7 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
 	struct cats_stats *stats = cats_node_arena(n, op->stats.stats);
-	int32_t *sums = n->at.acc[0]; /* S, Q so far */
+	int32_t *sums = n->at.acc; /* S, Q so far */
 
 	for (; n->at.row < op->stats.rows; n->at.row++, n->at.column = 0) {
 		while (n->at.column < site->columns) {
@@ -110,30 +110,61 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 	return true;
 }
 
-/* A product at work: some rows of x times all rows of a weight matrix. */
+/* A product at work: a panel of rows of x times all rows of a weight matrix. */
 struct product {
-	const int8_t *x; /* row 0 of the panel */
-	size_t stride;
-	uint32_t rows; /* of the panel */
+	struct cats_panel panel;
 	struct cats_weights_view weights;
 	uint32_t outputs, columns; /* N, K */
+	uint32_t tile_outputs;     /* of a tile, even */
+	uint32_t row_cycles;       /* of finishing a row of a tile, beyond what each output costs */
 };
+
+/* What is done for each panel in turn (at.phase), after what an op does once. */
+enum { ONCE, PREPARE, WIDEN, TILES };
+
+/* Outputs of a tile: as many as make a unit with all columns, 2 at least. */
+static uint32_t tile_outputs(const struct cats_node *n, uint32_t columns)
+{
+	const uint32_t fit = n->kernels->unit_macs / (CATS_TILE_ROWS * columns) & ~1U;
+
+	return fit < 2 ? 2 : cats_least(fit, CATS_TILE_OUTPUTS);
+}
+
+/* Columns of a call that handles `outputs` outputs of all rows, a multiple of 64. */
+static uint32_t chunk_columns(const struct cats_node *n, uint32_t outputs)
+{
+	const uint32_t fit = n->kernels->unit_macs / (CATS_TILE_ROWS * outputs) & ~63U;
+
+	return fit < 64 ? 64 : fit;
+}
+
+static bool widen(struct cats_node *n, const struct product *p)
+{
+	while (n->kernels->widen != NULL && n->at.column < p->columns) {
+		const uint32_t columns = cats_least(p->columns - n->at.column, UNIT_VALUES / CATS_TILE_ROWS);
+
+		if (!cats_node_afford(n, value_cycles(n, columns * p->panel.rows)))
+			return false;
+		n->kernels->widen(&p->panel, n->at.column, columns);
+		n->at.column += columns;
+	}
+	n->at.column = 0;
+	return true;
+}
 
 /* Accumulates the tile at at.output, a chunk of columns at a time. */
 static bool accumulate(struct cats_node *n, const struct product *p, uint32_t outputs)
 {
 	const struct cats_kernels *k = n->kernels;
+	const uint32_t chunk = chunk_columns(n, outputs);
 
-	if (n->at.column == 0)
-		memset(n->at.acc, 0, sizeof(n->at.acc));
 	while (n->at.column < p->columns) {
-		const uint32_t columns = cats_least(p->columns - n->at.column, k->tile_columns);
-		const uint32_t macs = p->rows * outputs * columns;
+		const uint32_t columns = cats_least(p->columns - n->at.column, chunk);
+		const uint32_t macs = p->panel.rows * outputs * columns;
 
-		if (!cats_node_afford(n, 80U + macs / 16U * k->costs.mac_q4))
+		if (!cats_node_afford(n, 80U + macs * k->costs.mac_q4 / 16U))
 			return false;
-		k->products(n->at.acc, p->x, p->stride, p->rows, &p->weights, n->at.output, outputs, n->at.column,
-			    columns);
+		k->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
 		n->at.column += columns;
 		n->macs += macs;
 	}
@@ -143,16 +174,21 @@ static bool accumulate(struct cats_node *n, const struct product *p, uint32_t ou
 /* Makes outputs at.output … of the panel from at.acc. */
 typedef void finish_tile(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs);
 
-static bool run_panel(struct cats_node *n, const struct cats_op *op, const struct product *p, finish_tile *finish,
-		      uint32_t row_cycles)
+/* Everything of a panel from WIDEN on. */
+static bool run_panel(struct cats_node *n, const struct cats_op *op, const struct product *p, finish_tile *finish)
 {
+	if (n->at.phase == WIDEN) {
+		if (!widen(n, p))
+			return false;
+		n->at.phase = TILES;
+	}
 	while (n->at.output < p->outputs) {
-		const uint32_t outputs = cats_least(p->outputs - n->at.output, n->kernels->tile_outputs);
+		const uint32_t outputs = cats_least(p->outputs - n->at.output, p->tile_outputs);
 
 		if (!accumulate(n, p, outputs) ||
-		    !cats_node_afford(n, 40U + p->rows * (row_cycles + outputs * n->kernels->costs.output)))
+		    !cats_node_afford(n, 40U + p->panel.rows * (p->row_cycles + outputs * n->kernels->costs.output)))
 			return false;
-		finish(n, op, p->rows, outputs);
+		finish(n, op, p->panel.rows, outputs);
 		n->at.output += outputs;
 		n->at.column = 0;
 	}
@@ -170,13 +206,11 @@ static void finish_embed(struct cats_node *n, const struct cats_op *op, uint32_t
 	const int32_t *multipliers = cats_node_shard(n, op->embed.multipliers);
 	const int16_t *pos = cats_node_shard(n, op->embed.pos);
 	int16_t *residual = cats_node_arena(n, op->embed.residual);
+	const size_t N = op->embed.outputs, at = (op->embed.first_token + n->at.row) * N + n->at.output;
 
-	for (uint32_t r = 0; r < rows; r++) {
-		const size_t at = (size_t)(op->embed.first_token + n->at.row + r) * op->embed.outputs + n->at.output;
-
-		memcpy(residual + at, pos + at, outputs * sizeof(*pos));
-		n->kernels->finish_residual(residual + at, n->at.acc[r], NULL, multipliers + n->at.output, outputs);
-	}
+	for (uint32_t r = 0; r < rows; r++)
+		memcpy(residual + at + r * N, pos + at + r * N, outputs * sizeof(*pos));
+	n->kernels->finish_residual(residual + at, N, n->at.acc, NULL, multipliers + n->at.output, rows, outputs);
 }
 
 /* Row 0 of the residual, with a class token. */
@@ -224,27 +258,30 @@ static bool copy_windows(struct cats_node *n, const struct cats_op *op, uint32_t
 
 bool cats_op_embed(struct cats_node *n, const struct cats_op *op)
 {
-	int8_t *scratch = cats_node_arena(n, op->embed.scratch);
+	uint8_t *scratch = cats_node_arena(n, op->embed.scratch);
+	int8_t *windows = (int8_t *)scratch + cats_scratch_panel(op->embed.columns);
 	struct product p = {
-		.x = scratch,
-		.stride = cats_round4(op->embed.columns),
+		.panel = {.x = windows, .stride = cats_round4(op->embed.columns), .widened = scratch},
 		.weights = weights_at(n, op->embed.weights, op->embed.columns),
 		.outputs = op->embed.outputs,
 		.columns = op->embed.columns,
+		.tile_outputs = tile_outputs(n, op->embed.columns),
+		.row_cycles = 40,
 	};
-	enum { CLASS_TOKEN, WINDOWS, PRODUCT };
 
-	if (n->at.phase == CLASS_TOKEN) {
+	if (n->at.phase == ONCE) {
 		if (op->embed.first_token == 1 && !embed_class_token(n, op))
 			return false;
-		n->at.phase = WINDOWS;
+		n->at.phase = PREPARE;
 	}
-	for (; n->at.row < op->embed.patches; n->at.row += p.rows, n->at.phase = WINDOWS) {
-		p.rows = cats_least(op->embed.patches - n->at.row, CATS_TILE_ROWS);
-		if (n->at.phase == WINDOWS && !copy_windows(n, op, p.rows, scratch))
-			return false;
-		n->at.phase = PRODUCT;
-		if (!run_panel(n, op, &p, finish_embed, 40U))
+	for (; n->at.row < op->embed.patches; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
+		p.panel.rows = cats_least(op->embed.patches - n->at.row, CATS_TILE_ROWS);
+		if (n->at.phase == PREPARE) {
+			if (!copy_windows(n, op, p.panel.rows, windows))
+				return false;
+			n->at.phase = WIDEN;
+		}
+		if (!run_panel(n, op, &p, finish_embed))
 			return false;
 	}
 	return true;
@@ -254,28 +291,31 @@ static void finish_residual(struct cats_node *n, const struct cats_op *op, uint3
 {
 	const int32_t *multipliers = cats_node_shard(n, op->residual_product.multipliers);
 	const int32_t *bias = cats_node_shard(n, op->residual_product.bias);
+	const size_t N = op->residual_product.outputs;
 	int16_t *residual = cats_node_arena(n, op->residual_product.residual);
 
-	for (uint32_t r = 0; r < rows; r++)
-		n->kernels->finish_residual(residual + (size_t)(n->at.row + r) * op->residual_product.outputs +
-						    n->at.output,
-					    n->at.acc[r], bias + n->at.output, multipliers + n->at.output, outputs);
+	n->kernels->finish_residual(residual + n->at.row * N + n->at.output, N, n->at.acc, bias + n->at.output,
+				    multipliers + n->at.output, rows, outputs);
 }
 
 bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
 	struct product p = {
-		.stride = site->stride,
+		.panel = {.stride = site->stride, .widened = cats_node_arena(n, op->residual_product.scratch)},
 		.weights = weights_at(n, op->residual_product.weights, op->residual_product.columns),
 		.outputs = op->residual_product.outputs,
 		.columns = op->residual_product.columns,
+		.tile_outputs = tile_outputs(n, op->residual_product.columns),
+		.row_cycles = 10,
 	};
 
-	for (; n->at.row < op->residual_product.rows; n->at.row += p.rows) {
-		p.x = view_row(n, site, n->at.row);
-		p.rows = cats_least(op->residual_product.rows - n->at.row, CATS_TILE_ROWS);
-		if (!run_panel(n, op, &p, finish_residual, 40U))
+	for (; n->at.row < op->residual_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
+		p.panel.x = view_row(n, site, n->at.row);
+		p.panel.rows = cats_least(op->residual_product.rows - n->at.row, CATS_TILE_ROWS);
+		if (n->at.phase < WIDEN)
+			n->at.phase = WIDEN;
+		if (!run_panel(n, op, &p, finish_residual))
 			return false;
 	}
 	return true;
@@ -296,15 +336,15 @@ static void subtract_pairs(int32_t *weight_sums, int32_t *biases, const struct c
 	}
 }
 
-/* A row that lost senders: their shares leave Ws and B, which are copied to the caller's tile-wide arrays. */
-static void without_lost(struct cats_norm_row *row, int32_t *weight_sums, int32_t *biases, const struct cats_node *n,
+/* Rows that lost these senders: their shares leave Ws and B, which are copied to the caller's tile-wide arrays. */
+static void without_lost(struct cats_finish *norm, int32_t *weight_sums, int32_t *biases, const struct cats_node *n,
 			 const struct cats_op *op, uint64_t lost, uint32_t outputs)
 {
 	const struct cats_shard_sender *senders = cats_node_senders(n, n->shard.sites + op->site);
 	uint32_t message = 0;
 
-	memcpy(weight_sums, row->weight_sums, outputs * sizeof(*weight_sums));
-	memcpy(biases, row->biases, outputs * sizeof(*biases));
+	memcpy(weight_sums, norm->weight_sums, outputs * sizeof(*weight_sums));
+	memcpy(biases, norm->biases, outputs * sizeof(*biases));
 	for (uint32_t i = 0; lost >> i != 0; i++) {
 		if (lost >> i & 1U)
 			subtract_pairs(weight_sums, biases, n, op, message, outputs);
@@ -312,10 +352,11 @@ static void without_lost(struct cats_norm_row *row, int32_t *weight_sums, int32_
 		if (i == CATS_DEVICES_MAX - 1U)
 			break;
 	}
-	row->weight_sums = weight_sums;
-	row->biases = biases;
+	norm->weight_sums = weight_sums;
+	norm->biases = biases;
 }
 
+/* Where row `row` of the output begins, from at.output on. */
 static void *norm_output(const struct cats_node *n, const struct cats_op *op, uint32_t row)
 {
 	const uint32_t place = op->flags & CATS_OP_ADD_ROWS ? 0 : row * op->norm_product.output_stride;
@@ -324,31 +365,44 @@ static void *norm_output(const struct cats_node *n, const struct cats_op *op, ui
 	return cats_node_arena(n, op->norm_product.output + place + n->at.output * bytes);
 }
 
-static void finish_norm(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
+/* Rows first … first + rows - 1 of the tile, which lost the same senders. */
+static void finish_norm_rows(struct cats_node *n, const struct cats_op *op, uint32_t first, uint32_t rows,
+			     uint32_t outputs)
 {
 	const struct cats_stats *stats = cats_node_arena(n, op->norm_product.stats);
-	const uint32_t first = n->at.output;
-	const bool rms = (op->flags & CATS_OP_RMS) != 0;
+	const uint32_t output = n->at.output;
+	const bool rms = (op->flags & CATS_OP_RMS) != 0, add = (op->flags & CATS_OP_ADD_ROWS) != 0;
 	int32_t weight_sums[CATS_TILE_OUTPUTS], biases[CATS_TILE_OUTPUTS];
+	struct cats_finish norm = {
+		.stats = stats + n->at.row + first,
+		.multipliers = (const int32_t *)cats_node_shard(n, op->norm_product.multipliers) + output,
+		.biases = (const int32_t *)cats_node_shard(n, op->norm_product.biases) + output,
+		.kind = (enum cats_output_kind)op->norm_product.kind,
+		.low = op->norm_product.low,
+		.high = op->norm_product.high,
+		.table = cats_node_shard(n, op->norm_product.table),
+		.add = add,
+	};
 
-	for (uint32_t r = 0; r < rows; r++) {
-		struct cats_norm_row row = {
-			.stats = stats[n->at.row + r],
-			.multipliers = (const int32_t *)cats_node_shard(n, op->norm_product.multipliers) + first,
-			.biases = (const int32_t *)cats_node_shard(n, op->norm_product.biases) + first,
-			.kind = (enum cats_output_kind)op->norm_product.kind,
-			.low = op->norm_product.low,
-			.high = op->norm_product.high,
-			.table = cats_node_shard(n, op->norm_product.table),
-			.add = (op->flags & CATS_OP_ADD_ROWS) != 0 && n->at.row + r > 0,
-		};
+	if (!rms)
+		norm.weight_sums = (const int32_t *)cats_node_shard(n, op->norm_product.weight_sums) + output;
+	if (!rms && n->at.row_lost[first] != 0)
+		without_lost(&norm, weight_sums, biases, n, op, n->at.row_lost[first], outputs);
+	n->kernels->finish_norm(norm_output(n, op, n->at.row + first), add ? 0 : op->norm_product.output_stride, &norm,
+				n->at.acc, first, rows, outputs);
+}
 
-		if (!rms)
-			row.weight_sums = (const int32_t *)cats_node_shard(n, op->norm_product.weight_sums) + first;
-		if (!rms && n->at.row_lost[r] != 0)
-			without_lost(&row, weight_sums, biases, n, op, n->at.row_lost[r], outputs);
-		n->kernels->finish_norm(norm_output(n, op, n->at.row + r), &row, n->at.acc[r], outputs);
-	}
+static void finish_norm(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
+{
+	uint32_t first = 0;
+
+	if (op->flags & CATS_OP_ADD_ROWS && n->at.row == 0)
+		memset(norm_output(n, op, 0), 0, outputs * sizeof(int32_t));
+	for (uint32_t r = 1; r <= rows; r++)
+		if (r == rows || n->at.row_lost[r] != n->at.row_lost[first]) {
+			finish_norm_rows(n, op, first, r - first, outputs);
+			first = r;
+		}
 }
 
 /* Which senders each row of the panel at at.row lacks. */
@@ -358,28 +412,41 @@ static void find_lost(struct cats_node *n, const struct cats_shard_site *site, u
 		n->at.row_lost[r] = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
 }
 
+/* Cycles of taking one lost sender's pair out of one output's Ws and B; and fewer outputs a tile when that is much. */
+#define PAIR_CYCLES 16U
+
+static void make_room_for_lost(struct product *p, uint32_t senders)
+{
+	const uint32_t fit = CATS_UNIT_CYCLES_MAX / 2U / (CATS_TILE_ROWS * PAIR_CYCLES * senders) & ~1U;
+
+	p->tile_outputs = fit < 2 ? 2 : cats_least(fit, p->tile_outputs);
+	p->row_cycles += PAIR_CYCLES * senders * p->tile_outputs;
+}
+
 bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
-	const uint32_t lost_cycles = 16U * (uint32_t)__builtin_popcountll(n->gather.lost);
 	struct product p = {
-		.stride = site->stride,
+		.panel = {.stride = site->stride, .widened = cats_node_arena(n, op->norm_product.scratch)},
 		.weights = weights_at(n, op->norm_product.weights, op->norm_product.columns),
 		.outputs = op->norm_product.outputs,
 		.columns = op->norm_product.columns,
+		.tile_outputs = tile_outputs(n, op->norm_product.columns),
+		.row_cycles = 60,
 	};
-	enum { LOST, PRODUCT };
 
-	for (; n->at.row < op->norm_product.rows; n->at.row += p.rows, n->at.phase = LOST) {
-		p.x = view_row(n, site, n->at.row);
-		p.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
-		if (n->at.phase == LOST) {
+	if (n->gather.lost != 0)
+		make_room_for_lost(&p, (uint32_t)__builtin_popcountll(n->gather.lost));
+	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
+		p.panel.x = view_row(n, site, n->at.row);
+		p.panel.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
+		if (n->at.phase < WIDEN) {
 			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * n->shard.header->devices))
 				return false;
-			find_lost(n, site, p.rows);
-			n->at.phase = PRODUCT;
+			find_lost(n, site, p.panel.rows);
+			n->at.phase = WIDEN;
 		}
-		if (!run_panel(n, op, &p, finish_norm, 60U + lost_cycles * n->kernels->tile_outputs))
+		if (!run_panel(n, op, &p, finish_norm))
 			return false;
 	}
 	return true;

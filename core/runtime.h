@@ -63,7 +63,7 @@ struct cats_node {
 	/* Where the op at hand is; what each means is the op's affair. */
 	struct {
 		uint32_t phase, row, output, column;
-		int32_t maximum, multiplier;
+		int32_t maxima[CATS_TILE_ROWS], multipliers[CATS_TILE_ROWS]; /* of the queries at hand */
 		uint64_t row_lost[CATS_TILE_ROWS]; /* senders whose token did not arrive, of a panel's rows */
 		cats_tile acc;
 	} at;

@@ -279,7 +279,7 @@ static void add_site(struct cut *cut, uint32_t site)
 /* Section 3.5: four weights of a row as the two halfwords that SMLAD takes. */
 static uint32_t pack_word(const int8_t w[4])
 {
-	const uint16_t low = (uint16_t)(256 * w[1] + w[0]), high = (uint16_t)(256 * w[3] + w[2]);
+	const uint16_t low = (uint16_t)(256 * w[0] + w[1]), high = (uint16_t)(256 * w[2] + w[3]);
 
 	return (uint32_t)low | (uint32_t)high << 16;
 }

@@ -141,9 +141,9 @@ static void unpack_matrix(uint8_t *weights, uint32_t N, uint32_t K, uint32_t *pa
 		for (uint32_t k = 0; k < K4; k++)
 			for (uint32_t o = 0; o < 2 && n + o < N; o++) {
 				const uint32_t word = pair[k / 4U * 2U + o];
-				const int32_t half = (int16_t)(word >> (k % 4U / 2U * 16U)), even = (int8_t)half;
+				const int32_t half = (int16_t)(word >> (k % 4U / 2U * 16U)), odd = (int8_t)half;
 
-				weights[(size_t)(n + o) * K4 + k] = (uint8_t)(k % 2U ? (half - even) >> 8 : even);
+				weights[(size_t)(n + o) * K4 + k] = (uint8_t)(k % 2U ? odd : (half - odd) >> 8);
 			}
 	}
 }

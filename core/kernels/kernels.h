@@ -2,8 +2,8 @@
 /* The inner loops of the runtime as a table of functions: the plain C of plain.c defines them, other files overwrite
  * entries and must give the same bytes. Freestanding.
  *
- * `acc`, rows and outputs: a tile is at most CATS_TILE_ROWS tokens by CATS_TILE_OUTPUTS outputs; acc[r][o] belongs to
- * row r and output o of the tile. No pointer of a call aliases one that is written, and no kernel keeps state. */
+ * A tile is at most CATS_TILE_ROWS rows (tokens) by CATS_TILE_OUTPUTS outputs. No pointer of a call aliases one that is
+ * written, and no kernel keeps state. */
 #ifndef CATS_CORE_KERNELS_H
 #define CATS_CORE_KERNELS_H
 
@@ -16,7 +16,9 @@
 #define CATS_TILE_ROWS 4U
 #define CATS_TILE_OUTPUTS 16U
 
-typedef int32_t cats_tile[CATS_TILE_ROWS][CATS_TILE_OUTPUTS];
+/* The sums of a tile on their way from `products` to finish_norm or finish_residual. How they lie there, and in which
+ * unit they count, is the table's own affair; in plain C acc[CATS_TILE_OUTPUTS·r + o] is the sum of row r, output o. */
+typedef int32_t cats_tile[CATS_TILE_ROWS * CATS_TILE_OUTPUTS];
 
 /* A weight matrix as packed for the table's target. */
 struct cats_weights_view {
@@ -24,27 +26,49 @@ struct cats_weights_view {
 	uint32_t columns4; /* K4: columns, padded to a multiple of 4 */
 };
 
-/* What turns accumulators of a normalised row into outputs (section 1.7): output o of the tile uses element o of each
+/* At most CATS_TILE_ROWS rows of a product's input. Each may be read up to the next multiple of 4 columns; what is
+ * there meets a weight of 0. */
+struct cats_panel {
+	const int8_t *x; /* row 0, 4-byte aligned */
+	size_t stride;   /* bytes, a multiple of 4 */
+	uint32_t rows;
+	void *widened; /* cats_scratch_panel(K) bytes, 4-byte aligned: what `widen` makes of the rows */
+};
+
+/* What turns the sums of a normalised row into outputs (section 1.7): output o of the tile uses element o of each
  * array. */
-struct cats_norm_row {
-	struct cats_stats stats;
+struct cats_finish {
+	const struct cats_stats *stats;      /* one a row */
 	const int32_t *multipliers, *biases; /* m, B */
 	const int32_t *weight_sums;          /* Ws, or NULL: RMS */
 	enum cats_output_kind kind;
 	int8_t low, high;    /* kind 0 */
 	const int8_t *table; /* kind 1 */
-	int add;             /* kind 2: to what is there, instead of over it */
+	bool add;            /* kind 2: to what is there, instead of over it */
 };
 
-/* One head of one attention op. The scratch is laid out by cats_attention_scratch. */
+/* One head of one attention op. What lies in the buffers is the table's own affair. */
 struct cats_attention_head {
 	const int8_t *q, *k, *v; /* columns of this head, in row 0 */
 	uint32_t q_stride, kv_stride;
 	uint32_t keys, width; /* keys of the whole head; d */
+	bool causal;          /* query t sees keys 0 … t, otherwise all */
+	void *queries;        /* cats_scratch_panel(d) bytes; this and those below are 4-byte aligned */
 	uint8_t *packed_keys; /* T4·d4 bytes */
-	int16_t *values;      /* T4·d4, 4-byte aligned */
-	int16_t *scores;      /* T4, 4-byte aligned */
+	int16_t *values;      /* T4·d4 */
+	int16_t *scores;      /* CATS_TILE_ROWS·T4 */
 };
+
+/* The queries that are worked on together. */
+struct cats_attention_rows {
+	uint32_t first, count; /* count <= attention_rows of the table */
+};
+
+/* How many keys query t sees. */
+static inline uint32_t cats_attention_visible(const struct cats_attention_head *head, uint32_t t)
+{
+	return head->causal ? t + 1U : head->keys;
+}
 
 /* Estimates of Cortex-M4 cycles, checked against the emulated core. */
 struct cats_kernel_costs {
@@ -58,25 +82,29 @@ struct cats_kernel_costs {
 struct cats_kernels {
 	const char *name;
 	enum cats_target target; /* the packing that `products` reads */
-	uint32_t tile_outputs;   /* even, <= CATS_TILE_OUTPUTS */
-	uint32_t tile_columns;   /* columns of one call of `products`, a multiple of 64 */
-	uint32_t unit_macs;      /* of one call of `scores` or `values`, about */
+	uint32_t unit_macs; /* of one call of `products`, `scores` or `values`, about: what makes the unit of a step */
+	uint32_t attention_rows; /* queries worked on together, 1 … CATS_TILE_ROWS */
 	uint32_t attention_step; /* keys or columns of one call of those are multiples of it, but for the last */
 	struct cats_kernel_costs costs;
 
-	/* acc[r][o] += Σ w[output + o, k]·x[r·stride + k] over k = column … column + columns - 1. `output` is even,
-	 * `column` a multiple of 64, and `columns` ends at K or at a multiple of 64. Each row of x may be read up to
-	 * the next multiple of 4; what is there meets a weight of 0. */
-	void (*products)(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
-			 const struct cats_weights_view *weights, uint32_t output, uint32_t outputs, uint32_t column,
-			 uint32_t columns);
+	/* Fills panel->widened for columns column … column + columns - 1, as `products` wants it. NULL: nothing. */
+	void (*widen)(const struct cats_panel *panel, uint32_t column, uint32_t columns);
 
-	/* Section 1.7, one row of a tile; `out` is int8 or, for kind 2, int32. */
-	void (*finish_norm)(void *out, const struct cats_norm_row *row, const int32_t *acc, uint32_t outputs);
+	/* `acc` is a cats_tile. In it, of output o and row r: Σ w[output + o, k]·x[r·stride + k] over k = column …
+	 * column + columns - 1, added to what is there unless column is 0. `output` is even, `column` a multiple of 64,
+	 * and `columns` ends at K or at a multiple of 64; `widen` takes the same pieces. */
+	void (*products)(int32_t *acc, const struct cats_panel *panel, const struct cats_weights_view *weights,
+			 uint32_t output, uint32_t outputs, uint32_t column, uint32_t columns);
 
-	/* residual[o] = sat16(residual[o] + R(256·(acc[o] + bias[o]), multipliers[o])); bias may be NULL (zeros). */
-	void (*finish_residual)(int16_t *residual, const int32_t *acc, const int32_t *bias, const int32_t *multipliers,
-				uint32_t outputs);
+	/* Section 1.7 for rows first … first + rows - 1 of the tile. The row of `out` and of norm->stats that belongs
+	 * to row `first` comes first; `stride` is in bytes. `out` is int8 or, for kind 2, int32. */
+	void (*finish_norm)(void *out, size_t stride, const struct cats_finish *norm, const int32_t *acc,
+			    uint32_t first, uint32_t rows, uint32_t outputs);
+
+	/* residual[r·stride + o] = sat16(residual[…] + R(256·(acc + bias[o]), multipliers[o])); bias may be NULL
+	 * (zeros). */
+	void (*finish_residual)(int16_t *residual, size_t stride, const int32_t *acc, const int32_t *bias,
+				const int32_t *multipliers, uint32_t rows, uint32_t outputs);
 
 	/* q[i] = sat7(R(residual[i], multiplier)). */
 	void (*quantise)(int8_t *q, const int16_t *residual, int32_t multiplier, uint32_t count);
@@ -87,22 +115,28 @@ struct cats_kernels {
 	/* ⌊sqrt(v)⌋ */
 	uint32_t (*root)(uint32_t v);
 
-	/* Whatever `scores` and `values` want in packed_keys and values of keys first … first + count - 1, a multiple
-	 * of 4 each but at the end. NULL: nothing. Afterwards keys up to the next multiple of 4 read as 0. */
+	/* Whatever the others want in packed_keys and values of keys first … first + count - 1, a multiple of 4 each
+	 * but at the end. NULL: nothing. */
 	void (*attention_pack)(const struct cats_attention_head *head, uint32_t first, uint32_t count);
 
-	/* head->scores[j] = s_j of query row `query`, for count keys from `first` (a multiple of attention_step);
-	 * returns their maximum (section 1.8). */
-	int32_t (*attention_scores)(const struct cats_attention_head *head, uint32_t query, int32_t multiplier,
-				    uint32_t first, uint32_t count);
+	/* Likewise in queries. NULL: nothing. */
+	void (*attention_queries)(const struct cats_attention_head *head, struct cats_attention_rows rows);
 
-	/* head->scores[j] = p_j for count keys from 0, and 0 up to the next multiple of 4; returns their sum Z. */
-	uint32_t (*attention_exponentials)(const struct cats_attention_head *head, const int16_t *table,
-					   int32_t maximum, uint32_t count);
+	/* Scores s_j of count keys from `first` (a multiple of attention_step) for each of the rows (section 1.8);
+	 * those of keys that a row does not see do not matter. maxima[i] becomes the largest score of row i so far, of
+	 * the keys that it sees; nothing is so far when first is 0. */
+	void (*attention_scores)(int32_t maxima[CATS_TILE_ROWS], const struct cats_attention_head *head,
+				 struct cats_attention_rows rows, int32_t multiplier, uint32_t first, uint32_t count);
 
-	/* out[c] = sat7(R(Σ p_j·v[j, c], multiplier)) for `count` columns from `first` (a multiple of attention_step)
-	 * over keys 0 … keys - 1. */
-	void (*attention_values)(int8_t *out, const struct cats_attention_head *head, uint32_t keys, int32_t multiplier,
+	/* Scores of query rows.first + row become p_j where it sees the key and 0 elsewhere, for keys that any of the
+	 * rows sees and on to the next multiple of 4; returns their sum Z. */
+	uint32_t (*attention_exponentials)(const struct cats_attention_head *head, struct cats_attention_rows rows,
+					   uint32_t row, const int16_t *table, int32_t maximum);
+
+	/* out[i·stride + c] = sat7(R(Σ p_j·v[j, c], multipliers[i])) of row i, for `count` columns from `first` (a
+	 * multiple of attention_step) over the keys that any of the rows sees. */
+	void (*attention_values)(int8_t *out, size_t stride, const struct cats_attention_head *head,
+				 struct cats_attention_rows rows, const int32_t multipliers[CATS_TILE_ROWS],
 				 uint32_t first, uint32_t count);
 };
 

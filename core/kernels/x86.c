@@ -44,7 +44,7 @@ INLINE AVX512 __m512i sum_across(__m512i u0, __m512i u1, __m512i u2, __m512i u3)
 }
 
 /* Outputs o … o + 3 of the tile; rows that x does not have repeat one that it has. */
-INLINE AVX512 void products_4x4(cats_tile acc, const int8_t *const x[4], const uint8_t *const w[4], uint32_t columns,
+INLINE AVX512 void products_4x4(int32_t *acc, const int8_t *const x[4], const uint8_t *const w[4], uint32_t columns,
 				uint32_t o)
 {
 	const __m512i offset = _mm512_set1_epi8((char)0x80);
@@ -73,8 +73,8 @@ INLINE AVX512 void products_4x4(cats_tile acc, const int8_t *const x[4], const u
 		sums[r][0] = sum_lanes(_mm512_sub_epi32(sums[r][0], shift[r]), _mm512_sub_epi32(sums[r][1], shift[r]),
 				       _mm512_sub_epi32(sums[r][2], shift[r]), _mm512_sub_epi32(sums[r][3], shift[r]));
 	sums[0][0] = sum_across(sums[0][0], sums[1][0], sums[2][0], sums[3][0]);
-	for (int r = 0; r < 4; r++) {
-		__m128i *to = (__m128i *)(void *)&acc[r][o];
+	for (uint32_t r = 0; r < 4; r++) {
+		__m128i *to = (__m128i *)(void *)&acc[r * CATS_TILE_OUTPUTS + o];
 		__m128i row = _mm512_castsi512_si128(sums[0][0]);
 
 		_mm_storeu_si128(to, _mm_add_epi32(_mm_loadu_si128(to), row));
@@ -82,14 +82,16 @@ INLINE AVX512 void products_4x4(cats_tile acc, const int8_t *const x[4], const u
 	}
 }
 
-AVX512 static void products_avx512(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
+AVX512 static void products_avx512(int32_t *acc, const struct cats_panel *panel,
 				   const struct cats_weights_view *weights, uint32_t output, uint32_t outputs,
 				   uint32_t column, uint32_t columns)
 {
 	const int8_t *row[4];
 
+	if (column == 0)
+		__builtin_memset(acc, 0, sizeof(cats_tile));
 	for (uint32_t r = 0; r < 4; r++)
-		row[r] = x + smaller(r, rows - 1U) * stride + column;
+		row[r] = panel->x + smaller(r, panel->rows - 1U) * panel->stride + column;
 	for (uint32_t o = 0; o < outputs; o += 4) {
 		const uint8_t *w[4];
 
@@ -120,17 +122,18 @@ INLINE AVX512 __m512i requantise_16(__m512i a, int32_t multiplier)
 }
 
 /* Outputs o … o + 7 of a row, as far as the mask goes. */
-INLINE AVX512 __m256i normalised_8(const struct cats_norm_row *row, const int32_t *acc, uint32_t o, __mmask8 mask)
+INLINE AVX512 __m256i normalised_8(const struct cats_finish *norm, struct cats_stats stats, const int32_t *acc,
+				   uint32_t o, __mmask8 mask)
 {
 	const __m512i zero = _mm512_setzero_si512();
-	const __m512i m = high_product(_mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, row->multipliers + o)),
-				       _mm512_set1_epi64(row->stats.rho), zero);
-	const __m512i B = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, row->biases + o));
+	const __m512i m = high_product(_mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, norm->multipliers + o)),
+				       _mm512_set1_epi64(stats.rho), zero);
+	const __m512i B = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, norm->biases + o));
 	__m256i A = _mm256_slli_epi32(_mm256_maskz_loadu_epi32(mask, acc + o), 8);
 
-	if (row->weight_sums != NULL)
-		A = _mm256_sub_epi32(A, _mm256_mullo_epi32(_mm256_maskz_loadu_epi32(mask, row->weight_sums + o),
-							   _mm256_set1_epi32(row->stats.mu)));
+	if (norm->weight_sums != NULL)
+		A = _mm256_sub_epi32(A, _mm256_mullo_epi32(_mm256_maskz_loadu_epi32(mask, norm->weight_sums + o),
+							   _mm256_set1_epi32(stats.mu)));
 	return _mm512_cvtepi64_epi32(high_product(_mm512_cvtepi32_epi64(A), m, _mm512_slli_epi64(B, 24)));
 }
 
@@ -144,7 +147,8 @@ INLINE AVX512 void look_up(int8_t *to, const int8_t *table, __m256i y, uint32_t 
 		to[i] = table[index[i]];
 }
 
-AVX512 static void finish_norm_avx512(void *out, const struct cats_norm_row *row, const int32_t *acc, uint32_t outputs)
+INLINE AVX512 void finish_norm_row(void *out, const struct cats_finish *norm, struct cats_stats stats,
+				   const int32_t *acc, uint32_t outputs)
 {
 	int8_t *bytes = out;
 	int32_t *logits = out;
@@ -152,26 +156,34 @@ AVX512 static void finish_norm_avx512(void *out, const struct cats_norm_row *row
 	for (uint32_t o = 0; o < outputs; o += 8) {
 		const uint32_t count = smaller(outputs - o, 8);
 		const __mmask8 mask = (__mmask8)low_bits(count);
-		__m256i y = normalised_8(row, acc, o, mask);
+		__m256i y = normalised_8(norm, stats, acc, o, mask);
 
-		if (row->kind == CATS_OUTPUT_INT8) {
-			y = _mm256_min_epi32(_mm256_max_epi32(y, _mm256_set1_epi32(row->low)),
-					     _mm256_set1_epi32(row->high));
+		if (norm->kind == CATS_OUTPUT_INT8) {
+			y = _mm256_min_epi32(_mm256_max_epi32(y, _mm256_set1_epi32(norm->low)),
+					     _mm256_set1_epi32(norm->high));
 			_mm256_mask_cvtepi32_storeu_epi8(bytes + o, mask, y);
-		} else if (row->kind == CATS_OUTPUT_TABLE) {
-			look_up(bytes + o, row->table, y, count);
+		} else if (norm->kind == CATS_OUTPUT_TABLE) {
+			look_up(bytes + o, norm->table, y, count);
 		} else {
 			y = _mm256_min_epi32(_mm256_max_epi32(y, _mm256_set1_epi32(-(1 << 22))),
 					     _mm256_set1_epi32((1 << 22) - 1));
-			if (row->add)
+			if (norm->add)
 				y = _mm256_add_epi32(y, _mm256_maskz_loadu_epi32(mask, logits + o));
 			_mm256_mask_storeu_epi32(logits + o, mask, y);
 		}
 	}
 }
 
-AVX512 static void finish_residual_avx512(int16_t *residual, const int32_t *acc, const int32_t *bias,
-					  const int32_t *multipliers, uint32_t outputs)
+AVX512 static void finish_norm_avx512(void *out, size_t stride, const struct cats_finish *norm, const int32_t *acc,
+				      uint32_t first, uint32_t rows, uint32_t outputs)
+{
+	for (uint32_t r = 0; r < rows; r++)
+		finish_norm_row((uint8_t *)out + r * stride, norm, norm->stats[r],
+				acc + (first + r) * CATS_TILE_OUTPUTS, outputs);
+}
+
+INLINE AVX512 void finish_residual_row(int16_t *residual, const int32_t *acc, const int32_t *bias,
+				       const int32_t *multipliers, uint32_t outputs)
 {
 	for (uint32_t o = 0; o < outputs; o += 8) {
 		const __mmask8 mask = (__mmask8)low_bits(outputs - o);
@@ -187,6 +199,13 @@ AVX512 static void finish_residual_avx512(int16_t *residual, const int32_t *acc,
 				       _mm256_cvtepi16_epi32(_mm_maskz_loadu_epi16(mask, residual + o)));
 		_mm256_mask_cvtsepi32_storeu_epi16(residual + o, mask, sum);
 	}
+}
+
+AVX512 static void finish_residual_avx512(int16_t *residual, size_t stride, const int32_t *acc, const int32_t *bias,
+					  const int32_t *multipliers, uint32_t rows, uint32_t outputs)
+{
+	for (uint32_t r = 0; r < rows; r++)
+		finish_residual_row(residual + r * stride, acc + r * CATS_TILE_OUTPUTS, bias, multipliers, outputs);
 }
 
 /* sat7 of 16 int32, the masked ones stored. */
@@ -261,10 +280,10 @@ static void pack_keys(const struct cats_attention_head *head, uint32_t first, ui
 	}
 }
 
-AVX512 static int32_t scores_avx512(const struct cats_attention_head *head, uint32_t query, int32_t multiplier,
-				    uint32_t first, uint32_t count)
+AVX512 static void scores_avx512(int32_t maxima[CATS_TILE_ROWS], const struct cats_attention_head *head,
+				 struct cats_attention_rows rows, int32_t multiplier, uint32_t first, uint32_t count)
 {
-	const int8_t *q = head->q + (size_t)query * head->q_stride;
+	const int8_t *q = head->q + (size_t)rows.first * head->q_stride;
 	const uint32_t keys4 = cats_round4(head->keys);
 	__m512i maximum = _mm512_set1_epi32(INT16_MIN);
 
@@ -284,13 +303,16 @@ AVX512 static int32_t scores_avx512(const struct cats_attention_head *head, uint
 		maximum = _mm512_mask_max_epi32(maximum, mask, maximum, sum);
 		_mm512_mask_cvtepi32_storeu_epi16(head->scores + j, mask, sum);
 	}
-	return _mm512_reduce_max_epi32(maximum);
+	if (first > 0)
+		maximum = _mm512_max_epi32(maximum, _mm512_set1_epi32(maxima[0]));
+	maxima[0] = _mm512_reduce_max_epi32(maximum);
 }
 
 /* The last two entries of the table are 0, so index 1022 serves for 1023 too and a gather of 32 bits stays inside. */
-AVX512 static uint32_t exponentials_avx512(const struct cats_attention_head *head, const int16_t *table,
-					   int32_t maximum, uint32_t count)
+AVX512 static uint32_t exponentials_avx512(const struct cats_attention_head *head, struct cats_attention_rows rows,
+					   uint32_t row, const int16_t *table, int32_t maximum)
 {
+	const uint32_t count = cats_attention_visible(head, rows.first + row);
 	const __m512i top = _mm512_set1_epi32(maximum), last = _mm512_set1_epi32(CATS_EXP_ENTRIES - 2);
 	__m512i Z = _mm512_setzero_si512();
 
@@ -308,11 +330,14 @@ AVX512 static uint32_t exponentials_avx512(const struct cats_attention_head *hea
 	return (uint32_t)_mm512_reduce_add_epi32(Z);
 }
 
-AVX512 static void values_avx512(int8_t *out, const struct cats_attention_head *head, uint32_t keys, int32_t multiplier,
+AVX512 static void values_avx512(int8_t *out, size_t stride, const struct cats_attention_head *head,
+				 struct cats_attention_rows rows, const int32_t multipliers[CATS_TILE_ROWS],
 				 uint32_t first, uint32_t count)
 {
+	const uint32_t keys = cats_attention_visible(head, rows.first);
 	const uint32_t width4 = cats_round4(head->width);
 
+	(void)stride; /* one row: attention_rows is plain C's 1 */
 	for (uint32_t c = first; c < first + count; c += 16) {
 		const __mmask16 mask = (__mmask16)low_bits(first + count - c);
 		const int16_t *values = head->values + 2U * c;
@@ -324,7 +349,7 @@ AVX512 static void values_avx512(int8_t *out, const struct cats_attention_head *
 			__builtin_memcpy(&pair, head->scores + j, 4);
 			sum = _mm512_dpwssd_epi32(sum, _mm512_maskz_loadu_epi32(mask, values), _mm512_set1_epi32(pair));
 		}
-		store_sat7(out + c, requantise_16(sum, multiplier), mask);
+		store_sat7(out + c, requantise_16(sum, multipliers[0]), mask);
 	}
 }
 
@@ -347,12 +372,16 @@ INLINE AVX2 int32_t sum_8(__m256i a)
 	return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
 }
 
-AVX2 static void products_avx2(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
-			       const struct cats_weights_view *weights, uint32_t output, uint32_t outputs,
-			       uint32_t column, uint32_t columns)
+AVX2 static void products_avx2(int32_t *acc, const struct cats_panel *panel, const struct cats_weights_view *weights,
+			       uint32_t output, uint32_t outputs, uint32_t column, uint32_t columns)
 {
+	const int8_t *x = panel->x;
+	const size_t stride = panel->stride;
+	const uint32_t rows = panel->rows;
 	const int8_t *packed = (const int8_t *)weights->packed + column;
 
+	if (column == 0)
+		__builtin_memset(acc, 0, sizeof(cats_tile));
 	for (uint32_t o = 0; o < outputs; o += 2) {
 		const uint32_t second = smaller(o + 1U, outputs - 1U);
 		const int8_t *w0 = packed + (size_t)(output + o) * weights->columns4;
@@ -373,9 +402,9 @@ AVX2 static void products_avx2(cats_tile acc, const int8_t *x, size_t stride, ui
 			}
 		}
 		for (uint32_t r = 0; r < rows; r++) {
-			acc[r][o] += sum_8(sums[r][0]);
+			acc[r * CATS_TILE_OUTPUTS + o] += sum_8(sums[r][0]);
 			if (second != o)
-				acc[r][second] += sum_8(sums[r][1]);
+				acc[r * CATS_TILE_OUTPUTS + second] += sum_8(sums[r][1]);
 		}
 	}
 }
@@ -385,9 +414,7 @@ static struct cats_kernels make_avx512(void)
 	struct cats_kernels k = cats_kernels_plain;
 
 	k.name = "avx512";
-	k.tile_outputs = CATS_TILE_OUTPUTS;
-	k.tile_columns = CATS_HIDDEN_MAX;
-	k.unit_macs = CATS_TOKENS_MAX * CATS_HEAD_WIDTH_MAX;
+	k.unit_macs = CATS_TILE_ROWS * CATS_TILE_OUTPUTS * CATS_HIDDEN_MAX;
 	k.attention_step = 16;
 	k.products = products_avx512;
 	k.finish_norm = finish_norm_avx512;
@@ -407,9 +434,7 @@ static struct cats_kernels make_avx2(void)
 	struct cats_kernels k = cats_kernels_plain;
 
 	k.name = "avx2";
-	k.tile_outputs = CATS_TILE_OUTPUTS;
-	k.tile_columns = CATS_HIDDEN_MAX;
-	k.unit_macs = CATS_TOKENS_MAX * CATS_HEAD_WIDTH_MAX;
+	k.unit_macs = CATS_TILE_ROWS * CATS_TILE_OUTPUTS * CATS_HIDDEN_MAX;
 	k.products = products_avx2;
 	k.root = root_sse2;
 	return k;

@@ -133,11 +133,11 @@ static int read_weight(const uint8_t *weights, uint32_t o, uint32_t k, uint32_t 
 {
 	const uint8_t *group = weights + ((size_t)(o / 2) * (K4 / 4) + k / 4) * 8 + (o % 2) * 4;
 	const int sum = (int16_t)(uint16_t)(group[k % 4 / 2 * 2] | group[k % 4 / 2 * 2 + 1] << 8);
-	const int even = (int8_t)(sum & 255);
+	const int odd = (int8_t)(sum & 255);
 
 	if (target == CATS_TARGET_PLAIN)
 		return (int8_t)weights[(size_t)o * K4 + k];
-	return k % 2 == 0 ? even : (sum - even) / 256;
+	return k % 2 == 0 ? (sum - odd) / 256 : odd;
 }
 
 /* One device holds every column of every product. */
