@@ -213,33 +213,33 @@ static void a_flipped_bit_is_found_and_named(void **state)
 	assert_true(shown[0] >= 1 && shown[1] * 2 >= flips[1] && shown[2] * 4 >= flips[2] * 3);
 }
 
-static void no_products(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
-			const struct cats_weights_view *weights, uint32_t output, uint32_t outputs, uint32_t column,
-			uint32_t columns)
+static void no_products(int32_t *acc, const struct cats_panel *panel, const struct cats_weights_view *weights,
+			uint32_t output, uint32_t outputs, uint32_t column, uint32_t columns)
 {
-	(void)acc, (void)x, (void)stride, (void)rows, (void)weights;
-	(void)output, (void)outputs, (void)column, (void)columns;
+	(void)panel, (void)weights, (void)output, (void)outputs, (void)column, (void)columns;
+	memset(acc, 0, sizeof(cats_tile));
 }
 
 /* Outputs 0 and 1 of each tile change places. */
-static void swapped_products(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
-			     const struct cats_weights_view *weights, uint32_t output, uint32_t outputs,
-			     uint32_t column, uint32_t columns)
+static void swapped_products(int32_t *acc, const struct cats_panel *panel, const struct cats_weights_view *weights,
+			     uint32_t output, uint32_t outputs, uint32_t column, uint32_t columns)
 {
-	cats_tile mine = {{0}};
+	cats_tile mine;
 
-	cats_kernels_plain.products(mine, x, stride, rows, weights, output, outputs, column, columns);
-	for (uint32_t r = 0; r < rows; r++)
-		for (uint32_t o = 0; o < outputs; o++)
-			acc[r][o] += mine[r][o < 2 && outputs > 1 ? 1 - o : o];
+	memcpy(mine, acc, sizeof mine);
+	cats_kernels_plain.products(mine, panel, weights, output, outputs, column, columns);
+	for (uint32_t i = 0; i < CATS_TILE_ROWS * CATS_TILE_OUTPUTS; i++) {
+		const uint32_t o = i % CATS_TILE_OUTPUTS;
+
+		acc[i] = mine[o < 2 && outputs > 1 ? i - o + (1 - o) : i];
+	}
 }
 
 /* The last column is forgotten. */
-static void short_products(cats_tile acc, const int8_t *x, size_t stride, uint32_t rows,
-			   const struct cats_weights_view *weights, uint32_t output, uint32_t outputs, uint32_t column,
-			   uint32_t columns)
+static void short_products(int32_t *acc, const struct cats_panel *panel, const struct cats_weights_view *weights,
+			   uint32_t output, uint32_t outputs, uint32_t column, uint32_t columns)
 {
-	cats_kernels_plain.products(acc, x, stride, rows, weights, output, outputs, column, columns - 1);
+	cats_kernels_plain.products(acc, panel, weights, output, outputs, column, columns - 1);
 }
 
 /* Truncates where half is rounded up. */
@@ -263,13 +263,11 @@ static void symmetric_quantise(int8_t *q, const int16_t *residual, int32_t multi
 	}
 }
 
-static int32_t shifted_scores(const struct cats_attention_head *head, uint32_t query, int32_t multiplier,
-			      uint32_t first, uint32_t count)
+static void shifted_scores(int32_t *maxima, const struct cats_attention_head *head, struct cats_attention_rows rows,
+			   int32_t multiplier, uint32_t first, uint32_t count)
 {
-	const int32_t maximum = cats_kernels_plain.attention_scores(head, query, multiplier, first, count);
-
+	cats_kernels_plain.attention_scores(maxima, head, rows, multiplier, first, count);
 	head->scores[first] = (int16_t)(head->scores[first] - 40);
-	return maximum;
 }
 
 static void expect_difference(const struct cats_kernels *kernels, const struct fixture_case *of)
