@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -261,6 +262,30 @@ enum cats_status cats_directory_make(const char *path, struct cats_error *error)
 		prefix[i] = end;
 	}
 	return CATS_OK;
+}
+
+enum cats_status cats_directory_lock(int *lock, const char *path, struct cats_error *error)
+{
+	*lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*lock < 0)
+		return cats_fail(error, CATS_ERR_IO, "%s: cannot open: %s; check the path", path, strerror(errno));
+	if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
+		return CATS_OK;
+
+	const int cause = errno;
+	(void)close(*lock);
+	*lock = -1;
+	if (cause == EWOULDBLOCK)
+		return cats_fail(error, CATS_ERR_IO,
+				 "%s: another process is at work there: wait for its end, or name another directory",
+				 path);
+	return CATS_OK;
+}
+
+void cats_directory_unlock(int lock)
+{
+	if (lock >= 0)
+		(void)close(lock);
 }
 
 uint32_t cats_crc32(uint32_t crc, const void *bytes, size_t size)

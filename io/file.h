@@ -42,6 +42,11 @@ CATS_MUST_CHECK enum cats_status cats_file_move(const char *to, const char *from
 /* Creates the directory (and its parents) unless it is there already. */
 CATS_MUST_CHECK enum cats_status cats_directory_make(const char *path, struct cats_error *error);
 
+/* Locks the directory against other processes that lock it, until unlocked or the process ends; leaves no file there.
+ * CATS_ERR_IO: somebody has it. A file system without locks gives *lock = -1, which may be unlocked too. */
+CATS_MUST_CHECK enum cats_status cats_directory_lock(int *lock, const char *path, struct cats_error *error);
+void cats_directory_unlock(int lock);
+
 /* CRC-32 (IEEE 802.3, reflected, as in gzip) of bytes, continuing from `crc` (0 at first). */
 uint32_t cats_crc32(uint32_t crc, const void *bytes, size_t size);
 

@@ -410,17 +410,32 @@ static enum cats_status run(struct cats_train_result *result, struct cats_sessio
 	return status == CATS_ERR_INTERRUPTED ? interrupted(s, &clocks, error) : status;
 }
 
+/* Two trainings in one directory would take each other's checkpoints away. What is there is looked at again once nobody
+ * else can change it. */
+static enum cats_status claim(int *lock, enum cats_begin *begin, const struct cats_train_options *options,
+			      struct cats_error *error)
+{
+	enum cats_status status = cats_directory_make(options->out, error);
+
+	if (status == CATS_OK)
+		status = cats_directory_lock(lock, options->out, error);
+	return status == CATS_OK ? cats_session_begin(begin, options, error) : status;
+}
+
 enum cats_status cats_train(struct cats_train_result *result, const struct cats_train_options *options,
 			    struct cats_error *error)
 {
 	struct cats_session session = {.options = options};
 	enum cats_begin begin = CATS_BEGIN_NEW;
+	int lock = -1;
 	enum cats_status status = cats_train_check(options, error);
 
 	if (status == CATS_OK)
 		status = cats_session_begin(&begin, options, error);
 	if (status == CATS_OK)
 		status = cats_session_open(&session, options, error);
+	if (status == CATS_OK && begin != CATS_BEGIN_FINISHED)
+		status = claim(&lock, &begin, options, error);
 	if (status == CATS_OK && begin == CATS_BEGIN_FINISHED) {
 		status = cats_outcome_load(result, &session, error);
 	} else if (status == CATS_OK) {
@@ -430,6 +445,7 @@ enum cats_status cats_train(struct cats_train_result *result, const struct cats_
 			status = run(result, &session, error);
 		result->resumed = begin == CATS_BEGIN_RESUME;
 	}
+	cats_directory_unlock(lock);
 	cats_session_free(&session);
 	return status;
 }

@@ -339,6 +339,34 @@ static void test_leftovers(void **state)
 	assert_true(exists(out, files[2]));
 }
 
+/* Two trainings in one directory: the second is refused and changes nothing. */
+static void test_two_at_once(void **state)
+{
+	char out[300];
+	struct cats_train_result result;
+	struct cats_train_options options = small_options(out, "shared");
+	struct cats_error error = {0};
+	int lock;
+
+	(void)state;
+	assert_int_equal(cats_directory_make(out, NULL), CATS_OK);
+	assert_int_equal(cats_directory_lock(&lock, out, NULL), CATS_OK);
+	for (int force = 0; force < 2; force++) {
+		options.force = force != 0;
+		assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_IO);
+		assert_non_null(strstr(error.text, "another process is at work there"));
+	}
+	assert_false(exists(out, "checkpoint"));
+	cats_directory_unlock(lock);
+	train(&result, &options);
+	/* A finished training is only read. */
+	assert_int_equal(cats_directory_lock(&lock, out, NULL), CATS_OK);
+	options.force = false;
+	options.resume = true;
+	train(&result, &options);
+	cats_directory_unlock(lock);
+}
+
 static void test_divergence(void **state)
 {
 	char out[300];
@@ -457,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_resume),
 		cmocka_unit_test(test_damaged_checkpoint),
 		cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_divergence),
 		cmocka_unit_test(test_init),
 		cmocka_unit_test(test_usage),
