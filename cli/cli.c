@@ -92,6 +92,15 @@ static void print_value(const cJSON *item)
 	cJSON_free(text);
 }
 
+int cats_finish_output(void)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "cats: stdout: %s\n", strerror(errno));
+		return 1;
+	}
+	return 0;
+}
+
 int cats_print_result(cJSON *object, const struct cats_common *common)
 {
 	const cJSON *item;
@@ -109,11 +118,7 @@ int cats_print_result(cJSON *object, const struct cats_common *common)
 		}
 	}
 	cJSON_Delete(object);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "cats: stdout: %s\n", strerror(errno));
-		return 1;
-	}
-	return 0;
+	return cats_finish_output();
 }
 
 static bool shows_bar(const struct cats_common *common)

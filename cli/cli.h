@@ -59,6 +59,9 @@ int cats_report_failure(enum cats_status status, const struct cats_error *error)
 /* Prints an object's members as JSON or as a two-column table, frees it; returns the exit status. */
 int cats_print_result(cJSON *object, const struct cats_common *common);
 
+/* After the last output; the exit status: 1 and a line on stderr when it could not be written. */
+int cats_finish_output(void);
+
 /* A progress bar on stderr if that is a terminal, else nothing. */
 void cats_bar(const struct cats_common *common, const char *label, double share, const char *note);
 void cats_bar_clear(const struct cats_common *common);

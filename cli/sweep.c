@@ -402,7 +402,7 @@ static int print(const struct outcome *o)
 		return cats_report_failure(CATS_ERR_MEMORY, &(struct cats_error){"the table: out of memory"});
 	printf("%s of %zu samples%s\n%s", o->metric, o->samples, is_accuracy(o) ? ", in %" : "", text);
 	free(text);
-	return 0;
+	return cats_finish_output();
 }
 
 static void show(void *context, size_t done, size_t of)

@@ -79,7 +79,7 @@ static const struct argp_option option_list[] = {
 	{"weight-decay", OPT_DECAY, "X", 0, "Of linear weights (0.05)", 3},
 	{"clip", OPT_CLIP, "X", 0, "Largest norm of the gradient (1), 0 for none", 3},
 	{"dropout", OPT_DROPOUT, "P", 0, "Of activations (0)", 3},
-	{"label-smoothing", OPT_SMOOTHING, "X", 0, "(0)", 3},
+	{"label-smoothing", OPT_SMOOTHING, "X", 0, "Share of each target that is spread over all classes (0)", 3},
 	{"augment", OPT_AUGMENT, "LIST", 0, "Of shift=PIXELS,flip,erase=PROBABILITY (none)", 3},
 	{"stride", OPT_STRIDE, "N", 0, "Of a series: from one training or validation window to the next (1)", 3},
 	{"ema", OPT_EMA, "X", 0, "Validate and keep a running average of the weights with this decay (none)", 3},
