@@ -16,6 +16,7 @@ static const struct command {
 	{"plan", cats_command_plan, "quantise a model and cut it into one shard a device"},
 	{"run", cats_command_run, "run a plan over data: all devices in one process, messages lost or not"},
 	{"verify", cats_command_verify, "compare every byte of a plan's devices with the plain reference"},
+	{"forecast", cats_command_forecast, "what models and plans forecast for one window, as a chart"},
 	{"inspect", cats_command_inspect, "what is in a model, a plan, a shard, a config, a tensor file or data"},
 };
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "train/batch.h"
+
 static void finish(struct cats_plan_arguments *a, const struct argp_state *state)
 {
 	struct cats_error error = {0};
@@ -22,6 +24,9 @@ bool cats_plan_argument(struct cats_plan_arguments *a, int key, char *text, cons
 		return true;
 	case CATS_OPTION_LIMIT:
 		a->limit = cats_argument_count(state, "--limit", text, 1, UINT32_MAX);
+		return true;
+	case CATS_OPTION_STRIDE:
+		a->stride = (uint32_t)cats_argument_count(state, "--stride", text, 1, 1U << 20);
 		return true;
 	case CATS_OPTION_MESSAGE_LOSS:
 		a->message_loss = cats_argument_number(state, "--message-loss", text, 0, 1);
@@ -61,5 +66,15 @@ struct cats_loss cats_plan_arguments_loss(const struct cats_plan_arguments *a, u
 		.per_packet = a->loss.per_packet,
 		.gathers_only = a->gathers_only,
 		.seed = seed,
+	};
+}
+
+struct cats_dataset_options cats_plan_arguments_data(const struct cats_plan_arguments *a,
+						     const struct cats_config *config)
+{
+	return (struct cats_dataset_options){
+		.fallback = CATS_SPLIT_TEST,
+		.window = cats_feed_window(config),
+		.stride = a->stride,
 	};
 }

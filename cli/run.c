@@ -40,6 +40,8 @@ static cJSON *describe(const struct cats_run_result *r, const struct cats_plan *
 
 	cJSON_AddStringToObject(object, "metric", r->metric);
 	cJSON_AddNumberToObject(object, "value", r->value);
+	if (r->last > 0)
+		cJSON_AddNumberToObject(object, "last_token", r->last);
 	cJSON_AddNumberToObject(object, "samples", samples);
 	cJSON_AddNumberToObject(object, "devices", plan->facts.device_count);
 	cJSON_AddNumberToObject(object, "air_bytes_per_inference", (double)r->report.air_bytes / samples);
@@ -57,7 +59,7 @@ static cJSON *describe(const struct cats_run_result *r, const struct cats_plan *
 static enum cats_status run(struct cats_run_result *result, struct cats_plan *plan, struct arguments *a,
 			    struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
+	const struct cats_dataset_options wanted = cats_plan_arguments_data(&a->plan, &plan->integer.config);
 	const struct cats_run_options options = {
 		.limit = a->plan.limit,
 		.loss = cats_plan_arguments_loss(&a->plan, a->common.seed),

@@ -103,7 +103,7 @@ static void complain(const struct cats_verify_result *r, const struct cats_plan 
 static enum cats_status run(struct cats_verify_result *result, struct cats_plan *plan, struct arguments *a,
 			    struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
+	const struct cats_dataset_options wanted = cats_plan_arguments_data(&a->plan, &plan->integer.config);
 	const struct cats_verify_options options = {
 		.limit = a->plan.limit,
 		.loss = cats_plan_arguments_loss(&a->plan, a->common.seed),

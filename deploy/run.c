@@ -14,7 +14,8 @@ struct lane {
 
 /* What is kept of one sample, so that sums are made in the order of samples. */
 struct outcome {
-	double score; /* 0 or 1 for a label, squared error for targets */
+	double score; /* 0 or 1 for a label, mean squared error for targets, */
+	double last;  /* of the last row */
 	uint32_t missing;
 	struct cats_fleet_report report;
 };
@@ -29,23 +30,29 @@ struct run {
 	uint32_t rows, columns;   /* of the result */
 };
 
-static double squared_error(uint32_t *missing, const struct run *run, const struct cats_node *sink, size_t sample)
+static void squared_error(struct outcome *outcome, const struct run *run, const struct cats_samples *samples,
+			  const struct cats_node *sink, size_t sample)
 {
-	const double scale = *run->plan->integer.scale_result;
-	const float *target = run->data->targets + sample * run->data->targets_per_sample;
+	const struct cats_wanted wanted = cats_feed_wanted(&samples->feed, (uint32_t)sample);
+	const double scale = *run->plan->integer.scale_result * (double)wanted.deviation;
 	double sum = 0;
 
-	for (uint32_t row = 0; row < run->rows; row++)
+	for (uint32_t row = 0; row < run->rows; row++) {
+		outcome->last = 0;
 		for (uint32_t column = 0; column < run->columns; column++) {
 			int32_t value;
 
 			if (cats_node_result(&value, sink, row, column) != 1)
-				++*missing;
-			const double error = value * scale - (double)target[row * run->columns + column];
+				outcome->missing++;
+			const double error = value * scale + (double)wanted.mean -
+					     (double)wanted.values[row * wanted.stride + column];
 
-			sum += error * error;
+			outcome->last += error * error;
 		}
-	return sum / ((double)run->rows * run->columns);
+		sum += outcome->last;
+	}
+	outcome->score = sum / ((double)run->rows * run->columns);
+	outcome->last /= run->columns;
 }
 
 static double hit(uint32_t *missing, const struct run *run, const struct cats_node *sink, size_t sample)
@@ -69,9 +76,10 @@ static enum cats_status infer(void *context, uint32_t index, size_t item, struct
 
 	if (status < 0)
 		return status;
-	outcome->score = run->data->labels != NULL
-				 ? hit(&outcome->missing, run, cats_fleet_sink(lane->fleet), item)
-				 : squared_error(&outcome->missing, run, cats_fleet_sink(lane->fleet), item);
+	if (run->data->labels != NULL)
+		outcome->score = hit(&outcome->missing, run, cats_fleet_sink(lane->fleet), item);
+	else
+		squared_error(outcome, run, &lane->samples, cats_fleet_sink(lane->fleet), item);
 	return CATS_OK;
 }
 
@@ -81,6 +89,7 @@ static void sum(struct cats_run_result *out, const struct run *run)
 		const struct outcome *o = &run->outcomes[s];
 
 		out->value += o->score;
+		out->last += run->plan->integer.config.pool == CATS_POOL_NONE ? o->last : 0;
 		out->missing += o->missing;
 		out->report.air_bytes += o->report.air_bytes;
 		out->report.packets += o->report.packets;
@@ -89,6 +98,7 @@ static void sum(struct cats_run_result *out, const struct run *run)
 		out->report.arrived += o->report.arrived;
 	}
 	out->value /= (double)out->samples;
+	out->last /= (double)out->samples;
 	out->results = (uint64_t)out->samples * run->rows * run->columns;
 }
 

@@ -16,8 +16,10 @@ struct cats_run_options {
 };
 
 struct cats_run_result {
-	const char *metric; /* "accuracy" (labels; share of samples) or "mse" (targets) */
-	double value;       /* a logit that did not arrive is -∞; a forecast value that did not arrive counts as 0 */
+	const char *metric; /* "accuracy" (labels; share of samples) or "mse" (targets; series, as standardised) */
+	double value;       /* a logit that did not arrive is -∞; a forecast value that did not arrive counts as 0,
+			     * which for a series is the mean of its window */
+	double last;        /* mse with pooling none: of the last token alone; else 0 */
 	size_t samples;
 	uint64_t missing;                /* results that did not arrive, of all samples */
 	uint64_t results;                /* results expected, of all samples */

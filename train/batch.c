@@ -236,7 +236,7 @@ static void fill_series(float *input, float *window, const struct cats_feed *fee
 	}
 }
 
-struct cats_wanted cats_feed_target(const struct cats_feed *feed, uint32_t sample)
+struct cats_wanted cats_feed_wanted(const struct cats_feed *feed, uint32_t sample)
 {
 	const struct cats_dataset *data = feed->data;
 	const struct cats_series_config *series = &feed->config->series;

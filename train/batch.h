@@ -41,6 +41,6 @@ void cats_feed_fill(float *input, void *scratch, const struct cats_feed *feed, c
 		    uint64_t key);
 
 /* What sample `sample` of data without labels should give; points into the data. */
-struct cats_wanted cats_feed_target(const struct cats_feed *feed, uint32_t sample);
+struct cats_wanted cats_feed_wanted(const struct cats_feed *feed, uint32_t sample);
 
 #endif

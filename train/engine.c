@@ -210,7 +210,7 @@ static void measure(struct cats_engine *engine, struct worker *worker, const flo
 		if (data->labels != NULL)
 			worker->labels[s] = data->labels[job->samples[first + s]];
 		else
-			worker->targets[s] = cats_feed_target(job->feed, job->samples[first + s]);
+			worker->targets[s] = cats_feed_wanted(job->feed, job->samples[first + s]);
 	}
 	if (data->labels != NULL)
 		cats_cross_entropy(losses, engine->correct + first, d_output, output, worker->labels,

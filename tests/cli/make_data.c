@@ -18,6 +18,8 @@ int main(int argc, char **argv)
 	cats_fixture_write_config(path, 1);
 	snprintf(path, sizeof(path), "%s/series.csv", argv[1]);
 	cats_fixture_write_series(path, 600, 1);
+	snprintf(path, sizeof(path), "%s/short.csv", argv[1]);
+	cats_fixture_write_series(path, 100, 1);
 	snprintf(path, sizeof(path), "%s/series.json", argv[1]);
 	cats_fixture_write_series_config(path, 1);
 	return 0;

@@ -246,7 +246,7 @@ static void test_series(void **state)
 	assert_int_equal(cats_feed_scratch_bytes(&forecaster, 3), sizeof(window));
 	cats_feed_fill(input, window, &feed, samples, 3, 0);
 	for (uint32_t s = 0; s < 3; s++) {
-		const struct cats_wanted target = cats_feed_target(&feed, samples[s]);
+		const struct cats_wanted target = cats_feed_wanted(&feed, samples[s]);
 		double sum = 0;
 		double squares = 0;
 
