@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/forecast_chart.h"
 #include "deploy/forecast.h"
 #include "io/file.h"
-#include "report/chart.h"
 #include "train/batch.h"
 
 #define MAX_FORECASTERS 4
@@ -114,43 +114,40 @@ struct scene {
 	uint32_t first, shown, horizon; /* index of the first forecast value; values before and from it on */
 };
 
-static double in_units(const struct scene *s, float standardised)
+static void to_units(double *out, const struct scene *s, const float *standardised, size_t count)
 {
-	return (double)standardised * s->units.deviation + s->units.mean;
+	for (size_t i = 0; i < count; i++)
+		out[i] = (double)standardised[i] * s->units.deviation + s->units.mean;
 }
 
 static enum cats_status draw(const struct scene *s, struct cats_error *error)
 {
 	const size_t most = (size_t)s->shown + s->horizon;
-	struct cats_series series[1 + MAX_FORECASTERS];
-	struct cats_point *points = calloc((1 + s->a->count) * most, sizeof *points);
-	const struct cats_panel panel = {.series = series, .series_count = 1 + s->a->count};
+	double *values = calloc((1 + s->a->count) * most, sizeof *values);
+	const double *forecasts[MAX_FORECASTERS];
 	char title[128];
 
-	if (points == NULL)
+	if (values == NULL)
 		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", s->a->svg);
-	for (size_t i = 0; i < most; i++)
-		points[i] = (struct cats_point){.x = (double)i - s->shown,
-						.y = in_units(s, s->truth[s->first - s->shown + i])};
-	series[0] = (struct cats_series){.name = "truth", .points = points, .count = most};
-	for (size_t f = 0; f < s->a->count; f++) {
-		struct cats_point *at = points + (f + 1) * most;
-
-		for (uint32_t o = 0; o < s->horizon; o++)
-			at[o] = (struct cats_point){.x = o, .y = in_units(s, s->forecasters[f].values[o])};
-		series[f + 1] = (struct cats_series){
-			.name = s->a->names[f], .points = at, .count = s->horizon, .dashed = f % 2 == 1};
-	}
 	snprintf(title, sizeof title, "%.60s: window %u, forecast of token %u", s->column, s->a->sample, s->a->token);
-	const enum cats_status status =
-		cats_chart_write_svg(s->a->svg,
-				     &(struct cats_chart){.title = title,
-							  .x_label = "rows from the beginning of the forecast",
-							  .y_label = s->column,
-							  .panels = &panel,
-							  .panel_count = 1},
-				     error);
-	free(points);
+	to_units(values, s, s->truth + s->first - s->shown, most);
+	for (size_t f = 0; f < s->a->count; f++) {
+		to_units(values + (f + 1) * most, s, s->forecasters[f].values, s->horizon);
+		forecasts[f] = values + (f + 1) * most;
+	}
+	const enum cats_status status = cats_forecast_draw(s->a->svg,
+							   &(struct cats_forecast_chart){
+								   .title = title,
+								   .column = s->column,
+								   .truth = values,
+								   .shown = s->shown,
+								   .horizon = s->horizon,
+								   .forecasts = forecasts,
+								   .names = s->a->names,
+								   .count = s->a->count,
+							   },
+							   error);
+	free(values);
 	return status;
 }
 
@@ -168,9 +165,14 @@ static enum cats_status write_table(const struct scene *s, struct cats_error *er
 		fprintf(to, ",forecast_%zu", f + 1);
 	fputc('\n', to);
 	for (uint32_t o = 0; o < s->horizon; o++) {
-		fprintf(to, "%u,%.9g", o, in_units(s, s->truth[s->first + o]));
-		for (size_t f = 0; f < s->a->count; f++)
-			fprintf(to, ",%.9g", in_units(s, s->forecasters[f].values[o]));
+		double value;
+
+		to_units(&value, s, &s->truth[s->first + o], 1);
+		fprintf(to, "%u,%.9g", o, value);
+		for (size_t f = 0; f < s->a->count; f++) {
+			to_units(&value, s, &s->forecasters[f].values[o], 1);
+			fprintf(to, ",%.9g", value);
+		}
 		fputc('\n', to);
 	}
 	status = fclose(to) != 0 ? cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", s->a->csv)
