@@ -33,17 +33,29 @@ uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site 
 	return lost;
 }
 
+/* How a message of so many columns is cut. Most senders of a site have equally many, and the division costs. */
+static const struct cats_message *message_of(struct cats_node *n, const struct cats_shard_site *site, uint32_t columns)
+{
+	if (n->gather.message_columns != columns) {
+		n->gather.message = cats_node_message(n, site, columns);
+		n->gather.message_columns = columns;
+	}
+	return &n->gather.message;
+}
+
 /* Receipt bits of sender at.row are cleared, and what it will send is counted. */
 static void clear_receipt(struct cats_node *n, const struct cats_shard_site *site, uint32_t sender)
 {
 	const struct cats_shard_sender *from = cats_node_senders(n, site) + sender;
-	const struct cats_message message = cats_node_message(n, site, is_own(n, sender) ? 0 : from->columns);
+	const uint32_t columns = is_own(n, sender) ? 0 : from->columns;
+	const uint32_t packets = columns == 0 ? 0 : message_of(n, site, columns)->packets;
+	uint32_t *receipt = cats_node_receipt(n, site, sender);
 
-	memset(cats_node_receipt(n, site, sender), 0, (size_t)n->gather.words * 4U);
-	n->gather.left[sender] = (uint16_t)message.packets;
-	n->gather.missing += message.packets;
-	if (!is_own(n, sender))
-		n->share.expected += (uint64_t)site->tokens * from->columns;
+	for (uint32_t i = 0; i < n->gather.words; i++)
+		receipt[i] = 0;
+	n->gather.left[sender] = (uint16_t)packets;
+	n->gather.missing += packets;
+	n->share.expected += (uint64_t)site->tokens * columns;
 }
 
 static bool clear_receipts(struct cats_node *n, const struct cats_shard_site *site)
@@ -51,11 +63,11 @@ static bool clear_receipts(struct cats_node *n, const struct cats_shard_site *si
 	const uint32_t D = n->shard.header->devices;
 
 	if (n->at.row == 0) {
-		const struct cats_message own = cats_node_message(n, site, site->kept);
-
+		n->gather.message_columns = site->kept;
+		n->gather.message = cats_node_message(n, site, site->kept);
 		n->gather.site = site->site;
 		n->gather.words = cats_shard_receipt_words(&n->shard, site);
-		n->gather.own = (uint16_t)own.packets;
+		n->gather.own = (uint16_t)n->gather.message.packets;
 		n->gather.next = 0;
 		n->gather.missing = 0;
 		n->gather.lost = 0;
@@ -106,7 +118,7 @@ static bool zero_view(struct cats_node *n, const struct cats_shard_site *site)
 static bool settle_token(struct cats_node *n, const struct cats_shard_site *site)
 {
 	const struct cats_shard_sender *sender = cats_node_senders(n, site) + n->at.output;
-	const struct cats_message message = cats_node_message(n, site, sender->columns);
+	const struct cats_message message = *message_of(n, site, sender->columns);
 	uint8_t *columns = (uint8_t *)cats_node_arena(n, site->view + n->at.row * site->stride) +
 			   sender->first * site->column_bytes;
 
@@ -196,24 +208,52 @@ int cats_node_end_gather(struct cats_node *n)
 	return 0;
 }
 
-/* Bytes first … first + count - 1 of a token of the own message: kept columns only. */
-static void copy_own(uint8_t *to, const struct cats_node *n, const struct cats_shard_site *site, uint32_t t,
-		     const struct cats_packet_span *span)
+/* `bytes` bytes each of `count` tokens; the usual sizes have loops of their own. */
+static void copy_tokens(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t bytes,
+			uint32_t count)
 {
-	const struct cats_shard_sender *own = cats_node_senders(n, site) + n->shard.header->device;
-	const uint8_t *row =
-		(const uint8_t *)cats_node_arena(n, site->view + t * site->stride) + own->first * site->column_bytes;
-	const uint16_t *kept = cats_node_shard(n, site->kept_list);
+	if (bytes == 8) {
+		for (; count > 0; count--, to += to_stride, from += from_stride)
+			cats_copy_few(to, from, 8);
+	} else if (bytes == 16) {
+		for (; count > 0; count--, to += to_stride, from += from_stride)
+			cats_copy_few(to, from, 16);
+	} else {
+		for (; count > 0; count--, to += to_stride, from += from_stride)
+			cats_copy_few(to, from, bytes);
+	}
+}
 
-	if (site->kept_list == 0) {
-		memcpy(to, row + span->first_byte, span->bytes);
+/* One token of the own message, kept columns only, from byte first_byte on. */
+static void pick_kept(uint8_t *to, const uint8_t *row, const uint16_t *kept, uint32_t column_bytes,
+		      const struct cats_packet_span *span)
+{
+	if (column_bytes == 1) {
+		for (uint32_t i = 0; i < span->bytes; i++)
+			to[i] = row[kept[span->first_byte + i]];
 		return;
 	}
 	for (uint32_t i = 0; i < span->bytes; i++) {
 		const uint32_t byte = span->first_byte + i;
 
-		to[i] = row[kept[byte / site->column_bytes] * site->column_bytes + byte % site->column_bytes];
+		to[i] = row[kept[byte / column_bytes] * column_bytes + byte % column_bytes];
 	}
+}
+
+static void copy_own(uint8_t *to, const struct cats_node *n, const struct cats_shard_site *site,
+		     const struct cats_packet_span *span)
+{
+	const struct cats_shard_sender *own = cats_node_senders(n, site) + n->shard.header->device;
+	const uint8_t *row = (const uint8_t *)cats_node_arena(n, site->view + span->first_token * site->stride) +
+			     own->first * site->column_bytes;
+
+	if (site->kept_list == 0) {
+		copy_tokens(to, span->bytes, row + span->first_byte, site->stride, span->bytes, span->count);
+		return;
+	}
+	for (uint32_t i = 0; i < span->count; i++)
+		pick_kept(to + i * span->bytes, row + (size_t)i * site->stride, cats_node_shard(n, site->kept_list),
+			  site->column_bytes, span);
 }
 
 int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet)
@@ -237,8 +277,7 @@ int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet
 	message = cats_node_message(n, site, site->kept);
 	span = cats_message_span(&message, number);
 	memcpy(packet, &header, sizeof(header));
-	for (uint32_t i = 0; i < span.count; i++)
-		copy_own(packet + sizeof(header) + i * span.bytes, n, site, span.first_token + i, &span);
+	copy_own(packet + sizeof(header), n, site, &span);
 	return (int)(sizeof(header) + span.count * span.bytes);
 }
 
@@ -272,26 +311,13 @@ static int check_packet(const struct cats_node *n, const struct cats_packet_head
 	return 0;
 }
 
-/* Senders often keep 4 or 8 columns: a call of memcpy would cost more than the copy. */
-static void copy_token(uint8_t *to, const uint8_t *from, uint32_t bytes)
-{
-	while (bytes >= 8) {
-		__builtin_memcpy(to, from, 8);
-		to += 8;
-		from += 8;
-		bytes -= 8;
-	}
-	while (bytes-- > 0)
-		*to++ = *from++;
-}
-
 int cats_node_receive(struct cats_node *n, const uint8_t *packet, size_t length)
 {
 	const uint8_t *payload = packet + sizeof(struct cats_packet_header);
 	struct cats_packet_header header;
 	const struct cats_shard_site *site;
 	const struct cats_shard_sender *sender;
-	struct cats_message message;
+	const struct cats_message *message;
 	struct cats_packet_span span;
 	uint32_t *receipt;
 	int refusal;
@@ -306,10 +332,10 @@ int cats_node_receive(struct cats_node *n, const uint8_t *packet, size_t length)
 		return refusal;
 	site = n->shard.sites + header.site;
 	sender = cats_node_senders(n, site) + header.sender;
-	message = cats_node_message(n, site, sender->columns);
-	if (header.packet >= message.packets)
+	message = message_of(n, site, sender->columns);
+	if (header.packet >= message->packets)
 		return CATS_REFUSED_PACKET_NUMBER;
-	span = cats_message_span(&message, header.packet);
+	span = cats_message_span(message, header.packet);
 	if (length != sizeof(header) + (size_t)span.count * span.bytes)
 		return CATS_REFUSED_PACKET_LENGTH;
 	receipt = cats_node_receipt(n, site, header.sender) + header.packet / 32U;
@@ -318,9 +344,8 @@ int cats_node_receive(struct cats_node *n, const uint8_t *packet, size_t length)
 	*receipt |= 1U << header.packet % 32U;
 	n->gather.left[header.sender]--;
 	n->gather.missing--;
-	for (uint32_t i = 0; i < span.count; i++)
-		copy_token((uint8_t *)cats_node_arena(n, site->view + (span.first_token + i) * site->stride) +
-				   sender->first * site->column_bytes + span.first_byte,
-			   payload + i * span.bytes, span.bytes);
+	copy_tokens((uint8_t *)cats_node_arena(n, site->view + span.first_token * site->stride) +
+			    sender->first * site->column_bytes + span.first_byte,
+		    site->stride, payload, span.bytes, span.bytes, span.count);
 	return 0;
 }

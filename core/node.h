@@ -54,6 +54,25 @@ static inline uint32_t cats_least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* Copies `bytes` bytes, usually few: a call of memcpy would cost more than the copy. The two halves of a length between
+ * powers of two overlap. */
+static inline void cats_copy_few(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+	if (bytes >= 8) {
+		for (uint32_t i = 0; i + 8 <= bytes; i += 8)
+			__builtin_memcpy(to + i, from + i, 8);
+		__builtin_memcpy(to + bytes - 8, from + bytes - 8, 8);
+	} else if (bytes >= 4) {
+		__builtin_memcpy(to, from, 4);
+		__builtin_memcpy(to + bytes - 4, from + bytes - 4, 4);
+	} else if (bytes >= 2) {
+		__builtin_memcpy(to, from, 2);
+		__builtin_memcpy(to + bytes - 2, from + bytes - 2, 2);
+	} else if (bytes == 1) {
+		*to = *from;
+	}
+}
+
 /* Senders with columns at the latest gather whose token t did not arrive, as bits. */
 uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site *site, uint32_t t);
 

@@ -77,6 +77,8 @@ struct cats_node {
 		uint32_t missing;                /* packets of all senders */
 		uint64_t lost;                   /* senders of which a packet is missing */
 		uint16_t left[CATS_DEVICES_MAX]; /* packets missing of each sender */
+		struct cats_message message;     /* of so many columns at this site */
+		uint32_t message_columns;
 	} gather;
 	struct cats_share share;
 	uint64_t macs, cycles;

@@ -5,10 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A packet between its sender and whoever hears it. */
+struct air_packet {
+	uint32_t sender, number, length;
+	uint8_t bytes[CATS_PACKET_BYTES_MAX];
+};
+
 struct cats_fleet {
 	uint32_t devices;
 	struct cats_node *nodes;
 	uint8_t **arenas;
+	struct air_packet *air; /* [on_air], all packets of the site at hand */
+	size_t on_air, air_room;
 	struct cats_fleet_options options;
 	const char *name;
 };
@@ -76,6 +84,7 @@ void cats_fleet_free(struct cats_fleet *f)
 		return;
 	for (uint32_t j = 0; f->arenas && j < f->devices; j++)
 		free(f->arenas[j]);
+	free(f->air);
 	free(f->arenas);
 	free(f->nodes);
 	free(f);
@@ -146,23 +155,68 @@ static uint16_t first_open(const struct cats_fleet *f)
 	return first;
 }
 
-/* One packet to all others that have the site open and want the sender's columns. */
-static enum cats_status deliver(struct cats_fleet *f, uint32_t sender, uint16_t site, uint32_t number, uint64_t key,
-				const uint8_t *packet, uint32_t length, struct cats_error *error)
+/* Room for one more packet on air. */
+static struct air_packet *make_room(struct cats_fleet *f, struct cats_error *error)
+{
+	if (f->on_air == f->air_room) {
+		const size_t room = 2 * f->air_room + 64;
+		struct air_packet *larger = realloc(f->air, room * sizeof *larger);
+
+		if (!larger) {
+			(void)no_memory(f->name, error);
+			return NULL;
+		}
+		f->air = larger;
+		f->air_room = room;
+	}
+	return &f->air[f->on_air];
+}
+
+/* Everyone sends. */
+static enum cats_status transmit(struct cats_fleet_report *report, struct cats_fleet *f, uint16_t site,
+				 struct cats_error *error)
+{
+	f->on_air = 0;
+	for (uint32_t i = 0; i < f->devices; i++) {
+		if (cats_node_open_site(&f->nodes[i]) != site)
+			continue;
+		for (uint32_t number = 0;; number++) {
+			struct air_packet *packet = make_room(f, error);
+
+			if (!packet)
+				return CATS_ERR_MEMORY;
+			packet->length = cats_node_next_packet(&f->nodes[i], packet->bytes);
+			if (packet->length == 0)
+				break;
+			packet->sender = i;
+			packet->number = number;
+			f->on_air++;
+			report->air_bytes += packet->length;
+			report->packets++;
+		}
+	}
+	return CATS_OK;
+}
+
+/* One node takes all that reaches it, so that its view stays in the nearest cache. It refuses senders whose columns it
+ * does not use. */
+static enum cats_status take(struct cats_fleet *f, uint32_t receiver, uint16_t site, uint64_t number,
+			     struct cats_error *error)
 {
 	const struct cats_loss *loss = &f->options.loss;
+	const uint64_t key = cats_loss_key(loss, number, site);
 	const bool lossy = cats_loss_any_q32(loss) &&
 			   !(loss->gathers_only && (site == 0 || site + 1U == f->nodes[0].shard.header->site_count));
 
-	for (uint32_t j = 0; j < f->devices; j++) {
+	for (const struct air_packet *packet = f->air; packet < f->air + f->on_air; packet++) {
 		int refusal;
 
-		if (j == sender || cats_node_open_site(&f->nodes[j]) != site ||
-		    (lossy && cats_loss_drops(loss, key, sender, j, number)))
+		if (packet->sender == receiver ||
+		    (lossy && cats_loss_drops(loss, key, packet->sender, receiver, packet->number)))
 			continue;
-		refusal = cats_node_receive(&f->nodes[j], packet, length);
+		refusal = cats_node_receive(&f->nodes[receiver], packet->bytes, packet->length);
 		if (refusal != 0 && refusal != CATS_REFUSED_PACKET_SENDER)
-			return refuse_call(f, j, refusal, error);
+			return refuse_call(f, receiver, refusal, error);
 	}
 	return CATS_OK;
 }
@@ -170,24 +224,12 @@ static enum cats_status deliver(struct cats_fleet *f, uint32_t sender, uint16_t 
 static enum cats_status exchange(struct cats_fleet_report *report, struct cats_fleet *f, uint16_t site, uint64_t number,
 				 struct cats_error *error)
 {
-	const uint64_t key = cats_loss_key(&f->options.loss, number, site);
-	uint8_t packet[CATS_PACKET_BYTES_MAX];
+	enum cats_status status = transmit(report, f, site, error);
 
-	for (uint32_t i = 0; i < f->devices; i++) {
-		uint32_t length, p = 0;
-
-		if (cats_node_open_site(&f->nodes[i]) != site)
-			continue;
-		while ((length = cats_node_next_packet(&f->nodes[i], packet)) > 0) {
-			const enum cats_status status = deliver(f, i, site, p++, key, packet, length, error);
-
-			if (status != CATS_OK)
-				return status;
-			report->air_bytes += length;
-			report->packets++;
-		}
-	}
-	return CATS_OK;
+	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
+		if (cats_node_open_site(&f->nodes[j]) == site)
+			status = take(f, j, site, number, error);
+	return status;
 }
 
 static enum cats_status end_gathers(struct cats_fleet *f, uint16_t site, struct cats_error *error)
