@@ -17,6 +17,7 @@ static const struct command {
 	{"run", cats_command_run, "run a plan over data: all devices in one process, messages lost or not"},
 	{"verify", cats_command_verify, "compare every byte of a plan's devices with the plain reference"},
 	{"forecast", cats_command_forecast, "what models and plans forecast for one window, as a chart"},
+	{"simulate", cats_command_simulate, "play a plan on simulated radios and processors, in virtual time"},
 	{"inspect", cats_command_inspect, "what is in a model, a plan, a shard, a config, a tensor file or data"},
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "deploy/samples.h"
+#include "deploy/score.h"
 
 /* One thread's own memory. */
 struct lane {
@@ -14,9 +15,7 @@ struct lane {
 
 /* What is kept of one sample, so that sums are made in the order of samples. */
 struct outcome {
-	double score; /* 0 or 1 for a label, mean squared error for targets, */
-	double last;  /* of the last row */
-	uint32_t missing;
+	struct cats_score score;
 	struct cats_fleet_report report;
 };
 
@@ -27,44 +26,7 @@ struct run {
 	struct lane *lanes;
 	uint32_t lane_count;
 	struct outcome *outcomes; /* [samples] */
-	uint32_t rows, columns;   /* of the result */
 };
-
-static void squared_error(struct outcome *outcome, const struct run *run, const struct cats_samples *samples,
-			  const struct cats_node *sink, size_t sample)
-{
-	const struct cats_wanted wanted = cats_feed_wanted(&samples->feed, (uint32_t)sample);
-	const double scale = *run->plan->integer.scale_result * (double)wanted.deviation;
-	double sum = 0;
-
-	for (uint32_t row = 0; row < run->rows; row++) {
-		outcome->last = 0;
-		for (uint32_t column = 0; column < run->columns; column++) {
-			int32_t value;
-
-			if (cats_node_result(&value, sink, row, column) != 1)
-				outcome->missing++;
-			const double error = value * scale + (double)wanted.mean -
-					     (double)wanted.values[row * wanted.stride + column];
-
-			outcome->last += error * error;
-		}
-		sum += outcome->last;
-	}
-	outcome->score = sum / ((double)run->rows * run->columns);
-	outcome->last /= run->columns;
-}
-
-static double hit(uint32_t *missing, const struct run *run, const struct cats_node *sink, size_t sample)
-{
-	for (uint32_t column = 0; column < run->columns; column++) {
-		int32_t value;
-
-		if (cats_node_result(&value, sink, 0, column) != 1)
-			++*missing;
-	}
-	return cats_node_class(sink) == (int)run->data->labels[sample] ? 1 : 0;
-}
 
 static enum cats_status infer(void *context, uint32_t index, size_t item, struct cats_error *error)
 {
@@ -76,10 +38,7 @@ static enum cats_status infer(void *context, uint32_t index, size_t item, struct
 
 	if (status < 0)
 		return status;
-	if (run->data->labels != NULL)
-		outcome->score = hit(&outcome->missing, run, cats_fleet_sink(lane->fleet), item);
-	else
-		squared_error(outcome, run, &lane->samples, cats_fleet_sink(lane->fleet), item);
+	outcome->score = cats_score(cats_fleet_sink(lane->fleet), &run->plan->integer, &lane->samples, (uint32_t)item);
 	return CATS_OK;
 }
 
@@ -88,9 +47,9 @@ static void sum(struct cats_run_result *out, const struct run *run)
 	for (size_t s = 0; s < out->samples; s++) {
 		const struct outcome *o = &run->outcomes[s];
 
-		out->value += o->score;
-		out->last += run->plan->integer.config.pool == CATS_POOL_NONE ? o->last : 0;
-		out->missing += o->missing;
+		out->value += o->score.value;
+		out->last += o->score.last;
+		out->missing += o->score.missing;
 		out->report.air_bytes += o->report.air_bytes;
 		out->report.packets += o->report.packets;
 		out->report.macs += o->report.macs;
@@ -99,7 +58,7 @@ static void sum(struct cats_run_result *out, const struct run *run)
 	}
 	out->value /= (double)out->samples;
 	out->last /= (double)out->samples;
-	out->results = (uint64_t)out->samples * run->rows * run->columns;
+	out->results = (uint64_t)out->samples * cats_score_results(&run->plan->integer);
 }
 
 static enum cats_status create_lanes(struct run *run, const struct cats_run_options *options, struct cats_error *error)
@@ -143,18 +102,11 @@ static enum cats_status run_lanes(struct cats_run_result *out, struct run *run, 
 enum cats_status cats_run(struct cats_run_result *out, struct cats_plan *plan, const struct cats_dataset *data,
 			  const char *name, const struct cats_run_options *options, struct cats_error *error)
 {
-	const struct cats_config *c = &plan->integer.config;
-	const uint32_t out_site = cats_integer_sites(c) - 1U;
-	struct run run = {
-		.plan = plan,
-		.data = data,
-		.rows = cats_integer_site_tokens(c, out_site),
-		.columns = c->n_out,
-	};
+	struct run run = {.plan = plan, .data = data};
 	const enum cats_status status = cats_samples_check(data, &plan->integer, name, error);
 
 	*out = (struct cats_run_result){
-		.metric = data->labels != NULL ? "accuracy" : "mse",
+		.metric = cats_score_metric(data),
 		.samples = options->limit != 0 && options->limit < data->samples ? options->limit : data->samples,
 	};
 	if (status < 0)

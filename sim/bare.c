@@ -30,6 +30,7 @@ struct cats_bare {
 	cats_time *gather_open, *gather; /* [sites] */
 	cats_time spent_before[CATS_DEVICES_MAX][CATS_DRAWS], spent[CATS_DEVICES_MAX][CATS_DRAWS];
 	cats_time air_before;
+	struct cats_observer observer;
 	enum cats_status status; /* of what went wrong within an event */
 	struct cats_error *error;
 };
@@ -290,6 +291,8 @@ static void close_gather(struct cats_bare *b, uint32_t j)
 		b->gather[site] = now - b->gather_open[site];
 	if (j == b->sink)
 		b->report.waiting += now - n->opened;
+	if (b->observer.gather != NULL)
+		b->observer.gather(b->observer.context, j, site, n->opened, now);
 	step(b, j);
 }
 
@@ -363,6 +366,7 @@ enum cats_status cats_bare_create(struct cats_bare **out, const struct cats_shar
 	if (b != NULL) {
 		b->shards = shards;
 		b->devices = shards->devices;
+		b->observer = options->observer;
 		b->sink = h->sink == CATS_SINK_ALL ? 0 : h->sink;
 		b->gather = calloc(h->site_count, sizeof *b->gather);
 		b->gather_open = calloc(h->site_count, sizeof *b->gather_open);
@@ -475,6 +479,8 @@ enum cats_status cats_bare_infer(struct cats_play_report *report, struct cats_ba
 	if (status < 0)
 		return status;
 	finish(b);
+	if (b->observer.inference != NULL)
+		b->observer.inference(b->observer.context, b->report.start, b->report.end);
 	*report = b->report;
 	return CATS_OK;
 }

@@ -39,4 +39,8 @@ struct cats_station {
 	uint8_t *arena;
 };
 
+/* The host's fastest kernels for unpacked shards (cats_shards_unpack), which count the cycles of a device of `target`:
+ * the same work in units of the same size, at that target's estimated costs. */
+CATS_MUST_CHECK bool cats_play_kernels(struct cats_kernels *out, enum cats_target target);
+
 #endif

@@ -38,6 +38,9 @@ struct cats_observer {
 	/* And at a node whose radio was listening when it began; CATS_NOT_RECEIVED: it heard nothing of it. */
 	void (*heard)(void *context, const struct cats_transmission *frame, uint32_t receiver,
 		      enum cats_reception result, double dbm);
+	/* From whoever plays on the world: a node had the gather of a site open; an inference began and ended. */
+	void (*gather)(void *context, uint32_t node, uint32_t site, cats_time from, cats_time to);
+	void (*inference)(void *context, cats_time from, cats_time to);
 };
 
 struct cats_world_options {

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* cats simulate. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "deploy/recording.h"
+#include "deploy/simulate.h"
+#include "sim/clock.h"
+
+struct arguments {
+	struct cats_common common;
+	const char *plan, *data, *topology, *csv, *pcapng, *timeline;
+	uint64_t limit;
+	double link_loss, bursts;
+	uint32_t drift_ppm;
+};
+
+enum own_option {
+	OPT_DATA = CATS_OPTION_OWN,
+	OPT_LIMIT,
+	OPT_TOPOLOGY,
+	OPT_LINK_LOSS,
+	OPT_INTERFERENCE,
+	OPT_DRIFT,
+	OPT_PROTOCOL,
+	OPT_TRACE,
+	OPT_PCAPNG,
+	OPT_TIMELINE,
+};
+
+static const struct argp_option option_list[] = {
+	{"data", OPT_DATA, "DATA", 0, "As for cats eval; without a split its test samples", 1},
+	{"limit", OPT_LIMIT, "N", 0, "The first N samples only", 1},
+	{"topology", OPT_TOPOLOGY, "WHERE", 0, "full (default), line:K, grid:RxC, or a file", 1},
+	{"link-loss", OPT_LINK_LOSS, "P", 0, "Each frame is lost at each receiver with this probability (0)", 1},
+	{"interference", OPT_INTERFERENCE, "P", 0, "Share of time with a strong interferer, in bursts of 0.5 ms (0)",
+	 1},
+	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
+	{"protocol", OPT_PROTOCOL, "NAME", 0, "bare (default): each packet once, no repair", 1},
+	{"trace", OPT_TRACE, "FILE", 0, "Every transmission and reception of the first 32 samples, as CSV", 2},
+	{"pcapng", OPT_PCAPNG, "FILE", 0, "The same as a capture for Wireshark", 2},
+	{"timeline", OPT_TIMELINE, "FILE", 0, "The first sample's inference as SVG, a row a node", 2},
+	CATS_COMMON_OPTIONS,
+	{0},
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	if (cats_common_option(&a->common, key, text, state))
+		return 0;
+	switch (key) {
+	case OPT_DATA:
+		a->data = text;
+		return 0;
+	case OPT_LIMIT:
+		a->limit = cats_argument_count(state, "--limit", text, 1, SIZE_MAX);
+		return 0;
+	case OPT_TOPOLOGY:
+		a->topology = text;
+		return 0;
+	case OPT_LINK_LOSS:
+		a->link_loss = cats_argument_number(state, "--link-loss", text, 0, 1);
+		return 0;
+	case OPT_INTERFERENCE:
+		a->bursts = cats_argument_number(state, "--interference", text, 0, 1);
+		return 0;
+	case OPT_DRIFT:
+		a->drift_ppm = (uint32_t)cats_argument_count(state, "--drift", text, 0, CATS_CLOCK_DRIFT_PPM_MAX);
+		return 0;
+	case OPT_PROTOCOL:
+		if (strcmp(text, "bare") != 0)
+			argp_error(state, "--protocol: \"%s\" is unknown: bare is known", text);
+		return 0;
+	case OPT_TRACE:
+		a->csv = text;
+		return 0;
+	case OPT_PCAPNG:
+		a->pcapng = text;
+		return 0;
+	case OPT_TIMELINE:
+		a->timeline = text;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->plan != NULL)
+			argp_error(state, "\"%s\": only one PLAN", text);
+		a->plan = text;
+		return 0;
+	case ARGP_KEY_END:
+		if (a->plan == NULL || a->data == NULL)
+			argp_error(state, "PLAN and --data are needed");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void show(void *context, size_t done, size_t of)
+{
+	const struct arguments *a = context;
+	char note[64];
+
+	snprintf(note, sizeof(note), "%zu of %zu blocks of %u samples", done, of, CATS_SIMULATION_BLOCK);
+	cats_bar(&a->common, "simulate", (double)done / (double)of, note);
+}
+
+static double rounded(double x, double unit)
+{
+	return (double)(int64_t)(x / unit + 0.5) * unit;
+}
+
+static void add_latency(cJSON *object, const struct cats_simulation_result *r)
+{
+	cJSON *latency = cJSON_AddObjectToObject(object, "latency_us");
+
+	cJSON_AddNumberToObject(latency, "p50", rounded(r->latency_p50_us, 1));
+	cJSON_AddNumberToObject(latency, "p90", rounded(r->latency_p90_us, 1));
+	cJSON_AddNumberToObject(latency, "max", rounded(r->latency_max_us, 1));
+}
+
+static void add_gathers(cJSON *object, const struct cats_simulation_result *r, const struct cats_config *config)
+{
+	cJSON *gathers = cJSON_AddObjectToObject(object, "gather_us");
+
+	for (uint32_t site = 0; site < r->sites; site++) {
+		char name[CATS_SITE_NAME_BYTES];
+
+		cats_integer_site_name(name, config, site);
+		cJSON_AddNumberToObject(gathers, name, rounded(r->gather_us[site], 1));
+	}
+}
+
+static void add_energy(cJSON *object, const struct cats_simulation_result *r)
+{
+	cJSON *energy = cJSON_AddArrayToObject(object, "energy_uj");
+
+	for (uint32_t j = 0; j < r->devices; j++)
+		cJSON_AddItemToArray(energy, cJSON_CreateNumber(rounded(r->energy_uj[j], 0.1)));
+}
+
+static cJSON *describe(const struct cats_simulation_result *r, const struct cats_plan *plan, const struct arguments *a)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "metric", r->metric);
+	cJSON_AddNumberToObject(object, "value", r->value);
+	cJSON_AddNumberToObject(object, "samples", (double)r->samples);
+	cJSON_AddNumberToObject(object, "devices", r->devices);
+	cJSON_AddStringToObject(object, "protocol", "bare");
+	cJSON_AddStringToObject(object, "topology", a->topology != NULL ? a->topology : "full");
+	cJSON_AddNumberToObject(object, "link_loss", a->link_loss);
+	cJSON_AddNumberToObject(object, "received_share",
+				r->expected > 0 ? (double)r->arrived / (double)r->expected : 1);
+	cJSON_AddNumberToObject(object, "missing_results", (double)r->missing);
+	add_latency(object, r);
+	cJSON_AddNumberToObject(object, "radio_share", r->waiting_share);
+	cJSON_AddNumberToObject(object, "computation_share", 1 - r->waiting_share);
+	cJSON_AddNumberToObject(object, "air_us", rounded(r->air_us, 1));
+	cJSON_AddNumberToObject(object, "air_bytes", r->air_bytes);
+	cJSON_AddNumberToObject(object, "frames", r->frames);
+	cJSON_AddNumberToObject(object, "slots", r->slots);
+	add_gathers(object, r, &plan->integer.config);
+	add_energy(object, r);
+	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
+	return object;
+}
+
+static enum cats_status simulate(struct cats_simulation_result *result, struct cats_plan *plan, struct arguments *a,
+				 struct cats_recording *recording, struct cats_error *error)
+{
+	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
+	const struct cats_simulation_options options = {
+		.limit = a->limit,
+		.topology = a->topology,
+		.link_loss = a->link_loss,
+		.burst_share = a->bursts,
+		.drift_ppm = a->drift_ppm,
+		.seed = a->common.seed,
+		.observer = cats_recording_observer(recording),
+		.crew = {.threads = a->common.threads, .progress = show, .context = a, .stop = cats_catch_signals()},
+	};
+	struct cats_dataset data = {0};
+	enum cats_status status = cats_dataset_open(&data, a->data, &wanted, error);
+
+	if (status == CATS_OK)
+		status = cats_simulate(result, plan, &data, a->data, &options, error);
+	cats_dataset_free(&data);
+	return status;
+}
+
+/* Of a path: what follows the last slash that something follows. */
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static enum cats_status simulate_recorded(struct cats_simulation_result *result, struct cats_plan *plan,
+					  struct arguments *a, struct cats_error *error)
+{
+	char title[256];
+	const struct cats_recording_options options = {
+		.csv = a->csv,
+		.pcapng = a->pcapng,
+		.timeline = a->timeline,
+		.title = title,
+		.nodes = plan->facts.device_count,
+		.config = &plan->integer.config,
+	};
+	struct cats_recording *recording;
+	enum cats_status status = cats_recording_create(&recording, &options, error);
+
+	snprintf(title, sizeof(title), "One inference of %u nodes: %s, link loss %g %%", options.nodes,
+		 last_part(a->plan), 100 * a->link_loss);
+	if (status == CATS_OK)
+		status = simulate(result, plan, a, recording, error);
+	if (status == CATS_OK)
+		status = cats_recording_write(recording, error);
+	cats_recording_free(recording);
+	return status;
+}
+
+int cats_command_simulate(int argc, char **argv)
+{
+	static const struct argp argp = {option_list,
+					 parse,
+					 "PLAN",
+					 "Plays a plan over data on simulated radios and processors, in virtual time: "
+					 "accuracy, latency, airtime and energy of the same run. Times of computation "
+					 "are estimates for the plan's target, energies follow from them.",
+					 NULL,
+					 NULL,
+					 NULL};
+	struct arguments a = {.drift_ppm = CATS_CLOCK_DRIFT_PPM_MAX};
+	struct cats_simulation_result result = {0};
+	struct cats_plan plan = {0};
+	struct cats_error error = {0};
+	cJSON *object = NULL;
+	enum cats_status status;
+
+	cats_arguments(&argp, argc, argv, &a);
+	status = cats_plan_load(&plan, a.plan, &error);
+	if (status == CATS_OK)
+		status = simulate_recorded(&result, &plan, &a, &error);
+	cats_bar_clear(&a.common);
+	if (status == CATS_OK)
+		object = describe(&result, &plan, &a);
+	cats_simulation_free(&result);
+	cats_plan_free(&plan);
+	return status < 0 ? cats_report_failure(status, &error) : cats_print_result(object, &a.common);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks of inferences on threads, and what is made of them. See simulate.h. */
+#include "deploy/simulate.h"
+
+#include <stdlib.h>
+
+#include "core/random.h"
+#include "deploy/samples.h"
+#include "deploy/score.h"
+#include "sim/bare.h"
+
+/* What is kept of one sample, so that sums are made in the order of samples. */
+struct outcome {
+	struct cats_score score;
+	cats_time latency, waiting, air, length;
+	uint64_t expected, arrived, frames, air_bytes;
+	uint32_t slots;
+};
+
+struct run {
+	const struct cats_plan *plan;
+	const struct cats_dataset *data;
+	const struct cats_simulation_options *options;
+	struct cats_kernels kernels;
+	struct cats_topology topology;
+	struct cats_samples *samples; /* [lanes] */
+	uint32_t lane_count;
+	size_t count;             /* of samples */
+	struct outcome *outcomes; /* [count] */
+	cats_time *gathers;       /* [sites, count] */
+	double *energy_uj;        /* [count, devices] */
+	uint32_t sites, devices;
+};
+
+static void note(const struct run *run, const struct cats_samples *samples, size_t sample,
+		 const struct cats_play_report *r)
+{
+	struct outcome *o = &run->outcomes[sample];
+
+	*o = (struct outcome){
+		.score = cats_score(r->sink, &run->plan->integer, samples, (uint32_t)sample),
+		.latency = r->latency,
+		.waiting = r->waiting,
+		.air = r->air,
+		.length = r->end - r->start,
+		.expected = r->expected,
+		.arrived = r->arrived,
+		.frames = r->frames,
+		.air_bytes = r->air_bytes,
+		.slots = r->slots,
+	};
+	for (uint32_t site = 0; site < run->sites; site++)
+		run->gathers[site * run->count + sample] = r->gather[site];
+	for (uint32_t j = 0; j < run->devices; j++)
+		run->energy_uj[sample * run->devices + j] = cats_energy_uj(r->spent[j]);
+}
+
+static enum cats_status play_block(const struct run *run, struct cats_samples *samples, struct cats_bare *bare,
+				   size_t block, struct cats_error *error)
+{
+	const size_t first = block * CATS_SIMULATION_BLOCK;
+	enum cats_status status = CATS_OK;
+
+	for (size_t i = 0; status == CATS_OK && i < CATS_SIMULATION_BLOCK && first + i < run->count; i++) {
+		const struct cats_fleet_input input =
+			cats_samples_input(samples, &run->plan->integer, (uint32_t)(first + i));
+		struct cats_play_report report;
+
+		status = cats_bare_infer(&report, bare, &input, (uint16_t)i, error);
+		if (status == CATS_OK)
+			note(run, samples, first + i, &report);
+	}
+	return status;
+}
+
+static enum cats_status simulate_block(void *context, uint32_t lane, size_t block, struct cats_error *error)
+{
+	const struct run *run = context;
+	const struct cats_simulation_options *options = run->options;
+	const struct cats_play_options play = {
+		.kernels = &run->kernels,
+		.topology = &run->topology,
+		.link_loss = options->link_loss,
+		.burst_share = options->burst_share,
+		.drift_ppm = options->drift_ppm,
+		.seed = cats_random_key(options->seed, block),
+		.observer = block == 0 ? options->observer : (struct cats_observer){0},
+	};
+	struct cats_bare *bare;
+	enum cats_status status = cats_bare_create(&bare, &run->plan->shards, &play, error);
+
+	if (status == CATS_OK)
+		status = play_block(run, &run->samples[lane], bare, block, error);
+	cats_bare_free(bare);
+	return status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const cats_time x = *(const cats_time *)a, y = *(const cats_time *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The least of `times`, in order, that a share of them does not exceed. */
+static double quantile_us(const cats_time *times, size_t count, double share)
+{
+	size_t rank = (size_t)(share * (double)count + 0.999999);
+
+	rank = rank < 1 ? 1 : rank > count ? count : rank;
+	return cats_time_us(times[rank - 1]);
+}
+
+static void order_times(struct cats_simulation_result *out, const struct run *run, cats_time *latencies)
+{
+	for (size_t s = 0; s < run->count; s++)
+		latencies[s] = run->outcomes[s].latency;
+	qsort(latencies, run->count, sizeof *latencies, ascending);
+	out->latency_p50_us = quantile_us(latencies, run->count, 0.5);
+	out->latency_p90_us = quantile_us(latencies, run->count, 0.9);
+	out->latency_max_us = quantile_us(latencies, run->count, 1);
+	for (uint32_t site = 0; site < run->sites; site++) {
+		cats_time *times = run->gathers + site * run->count;
+
+		qsort(times, run->count, sizeof *times, ascending);
+		out->gather_us[site] = quantile_us(times, run->count, 0.5);
+	}
+}
+
+static void add_up(struct cats_simulation_result *out, const struct run *run)
+{
+	const double n = (double)run->count;
+	cats_time latency = 0, waiting = 0, air = 0, length = 0;
+
+	for (size_t s = 0; s < run->count; s++) {
+		const struct outcome *o = &run->outcomes[s];
+
+		out->value += o->score.value;
+		out->missing += o->score.missing;
+		out->expected += o->expected;
+		out->arrived += o->arrived;
+		out->slots += o->slots;
+		out->frames += (double)o->frames;
+		out->air_bytes += (double)o->air_bytes;
+		latency += o->latency;
+		waiting += o->waiting;
+		air += o->air;
+		length += o->length;
+		for (uint32_t j = 0; j < run->devices; j++)
+			out->energy_uj[j] += run->energy_uj[s * run->devices + j];
+	}
+	out->value /= n;
+	out->slots /= n;
+	out->frames /= n;
+	out->air_bytes /= n;
+	for (uint32_t j = 0; j < run->devices; j++)
+		out->energy_uj[j] /= n;
+	out->air_us = cats_time_us(air) / n;
+	out->waiting_share = latency > 0 ? (double)waiting / (double)latency : 0;
+	out->virtual_us = cats_time_us(length);
+	out->results = (uint64_t)run->count * cats_score_results(&run->plan->integer);
+}
+
+static enum cats_status run_lanes(struct cats_simulation_result *out, struct run *run, struct cats_error *error)
+{
+	const size_t blocks = (run->count + CATS_SIMULATION_BLOCK - 1U) / CATS_SIMULATION_BLOCK;
+	cats_time *latencies = calloc(run->count, sizeof *latencies);
+	enum cats_status status = CATS_OK;
+
+	run->lane_count = cats_crew_lanes(&run->options->crew, blocks);
+	run->samples = calloc(run->lane_count, sizeof *run->samples);
+	run->outcomes = calloc(run->count, sizeof *run->outcomes);
+	run->gathers = calloc(run->count * run->sites, sizeof *run->gathers);
+	run->energy_uj = calloc(run->count * run->devices, sizeof *run->energy_uj);
+	out->gather_us = calloc(run->sites, sizeof *out->gather_us);
+	out->energy_uj = calloc(run->devices, sizeof *out->energy_uj);
+	if (!latencies || !run->samples || !run->outcomes || !run->gathers || !run->energy_uj || !out->gather_us ||
+	    !out->energy_uj)
+		status = cats_fail(error, CATS_ERR_MEMORY, "simulation: out of memory");
+	for (uint32_t i = 0; status == CATS_OK && i < run->lane_count; i++)
+		status = cats_samples_create(&run->samples[i], run->data, &run->plan->integer.config, error);
+	if (status == CATS_OK)
+		status = cats_crew_run(&run->options->crew, blocks, simulate_block, run, "simulation", error);
+	if (status == CATS_OK) {
+		add_up(out, run);
+		order_times(out, run, latencies);
+	}
+	free(latencies);
+	return status;
+}
+
+static void free_run(struct run *run)
+{
+	for (uint32_t i = 0; run->samples && i < run->lane_count; i++)
+		cats_samples_free(&run->samples[i]);
+	free(run->samples);
+	free(run->outcomes);
+	free(run->gathers);
+	free(run->energy_uj);
+}
+
+enum cats_status cats_simulate(struct cats_simulation_result *out, struct cats_plan *plan,
+			       const struct cats_dataset *data, const char *name,
+			       const struct cats_simulation_options *options, struct cats_error *error)
+{
+	struct run run = {
+		.plan = plan,
+		.data = data,
+		.options = options,
+		.count = options->limit != 0 && options->limit < data->samples ? options->limit : data->samples,
+		.sites = cats_integer_sites(&plan->integer.config),
+		.devices = plan->facts.device_count,
+	};
+	enum cats_status status = cats_samples_check(data, &plan->integer, name, error);
+
+	*out = (struct cats_simulation_result){
+		.metric = cats_score_metric(data), .samples = run.count, .sites = run.sites, .devices = run.devices};
+	if (status == CATS_OK)
+		status = cats_topology_open(&run.topology, options->topology ? options->topology : "full", run.devices,
+					    options->seed, error);
+	if (status == CATS_OK && !cats_play_kernels(&run.kernels, plan->facts.limits->target))
+		status = cats_fail(error, CATS_ERR_USAGE, "simulation: no kernels for this processor");
+	if (status == CATS_OK) {
+		cats_shards_unpack(&plan->shards);
+		status = run_lanes(out, &run, error);
+	}
+	free_run(&run);
+	if (status < 0)
+		cats_simulation_free(out);
+	return status;
+}
+
+void cats_simulation_free(struct cats_simulation_result *result)
+{
+	free(result->gather_us);
+	free(result->energy_uj);
+	result->gather_us = result->energy_uj = NULL;
+}
