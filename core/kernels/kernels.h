@@ -144,7 +144,10 @@ struct cats_kernels {
 extern const struct cats_kernels cats_kernels_plain;
 extern const struct cats_kernels cats_kernels_nrf52840_c;
 
-/* The plain C for a shard's target. */
+/* For target 2, made for the Cortex-M4F; elsewhere the same steps in C, slowly. */
+extern const struct cats_kernels cats_kernels_m4;
+
+/* What a device uses for its target: on a Cortex-M4F the kernels made for it, otherwise plain C. */
 const struct cats_kernels *cats_kernels_for(enum cats_target target);
 
 /* Host only, for target 1: fills the table with the fastest kernels that this processor runs (name NULL), or with those

@@ -250,5 +250,9 @@ const struct cats_kernels cats_kernels_nrf52840_c = {
 
 const struct cats_kernels *cats_kernels_for(enum cats_target target)
 {
+#if defined(__ARM_FEATURE_DSP)
+	return target == CATS_TARGET_NRF52840 ? &cats_kernels_m4 : &cats_kernels_plain;
+#else
 	return target == CATS_TARGET_NRF52840 ? &cats_kernels_nrf52840_c : &cats_kernels_plain;
+#endif
 }

@@ -46,6 +46,7 @@ static void every_table_equals_plain_c(void **state)
 	(void)state;
 	check_table(&cats_kernels_plain);
 	check_table(&cats_kernels_nrf52840_c);
+	check_table(&cats_kernels_m4);
 	for (size_t i = 0; i < sizeof(host) / sizeof(host[0]); i++)
 		if (cats_kernels_host(&table, host[i]))
 			check_table(&table);
