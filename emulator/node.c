@@ -9,6 +9,7 @@
 #include "ports/m4/mailbox.h"
 
 #define DESCRIPTION_BYTES 640
+#define KERNELS_NAME_BYTES 32 /* at most, with its 0 */
 
 struct cats_m4_node {
 	struct cats_m4 *m4;
@@ -17,6 +18,7 @@ struct cats_m4_node {
 	struct cats_mailbox box;
 	uint32_t arena_bytes;
 	uint32_t input_room;
+	uint32_t kernels;
 	uint64_t instructions, cycles; /* of the latest call */
 };
 
@@ -105,6 +107,7 @@ enum cats_status cats_m4_node_create(struct cats_m4_node **out, const struct cat
 	if (!n)
 		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory for a node", image->name);
 	n->name = image->name;
+	n->kernels = options->kernels;
 	status = find(&n->mailbox, image, "cats_mailbox", error);
 	if (status == CATS_OK)
 		status = cats_m4_create(&n->m4, image, &options->core, error);
@@ -145,6 +148,7 @@ static enum cats_status ask(int *result, struct cats_m4_node *n, enum cats_mailb
 enum cats_status cats_m4_node_init(int *result, struct cats_m4_node *n, uint16_t device, struct cats_error *error)
 {
 	n->box.device = device;
+	n->box.kernels = n->kernels;
 	return ask(result, n, CATS_MAILBOX_INIT, error);
 }
 
@@ -261,6 +265,18 @@ uint64_t cats_m4_node_instructions(const struct cats_m4_node *n)
 uint64_t cats_m4_node_cycles(const struct cats_m4_node *n)
 {
 	return n->cycles;
+}
+
+uint32_t cats_m4_node_kernel_tables(const struct cats_m4_node *n)
+{
+	return n->box.kernel_tables;
+}
+
+const char *cats_m4_node_kernels_name(const struct cats_m4_node *n)
+{
+	const char *name = (const char *)cats_m4_memory(n->m4, n->box.kernels_name, KERNELS_NAME_BYTES);
+
+	return name && memchr(name, 0, KERNELS_NAME_BYTES) ? name : "?";
 }
 
 struct cats_m4 *cats_m4_node_core(struct cats_m4_node *n)

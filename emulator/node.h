@@ -12,6 +12,7 @@ struct cats_m4_node;
 
 struct cats_m4_node_options {
 	struct cats_m4_options core;
+	uint32_t kernels;           /* which of the image's tables, slowest first; beyond the last: the last */
 	uint32_t arena_short_bytes; /* bytes that the arena lacks; 0: it has what the shard wants */
 };
 
@@ -57,6 +58,10 @@ const uint8_t *cats_m4_node_arena(const struct cats_m4_node *node);
 /* What the latest call of a function took, without the mailbox around it but for some 30 instructions. */
 uint64_t cats_m4_node_instructions(const struct cats_m4_node *node);
 uint64_t cats_m4_node_cycles(const struct cats_m4_node *node);
+
+/* How many tables of kernels the image has, and the name of the one in use after init. */
+uint32_t cats_m4_node_kernel_tables(const struct cats_m4_node *node);
+const char *cats_m4_node_kernels_name(const struct cats_m4_node *node);
 
 /* The core below, for counts, stack and profile. */
 struct cats_m4 *cats_m4_node_core(struct cats_m4_node *node);

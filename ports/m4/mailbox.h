@@ -12,7 +12,7 @@
 
 enum cats_mailbox_call {
 	CATS_MAILBOX_NONE,
-	CATS_MAILBOX_INIT,        /* shard, shard_bytes, arena, arena_bytes, device -> result, where */
+	CATS_MAILBOX_INIT,        /* shard, shard_bytes, arena, arena_bytes, device, kernels -> result, where */
 	CATS_MAILBOX_START,       /* number */
 	CATS_MAILBOX_INPUT,       /* input, input_bytes: quantised values -> result */
 	CATS_MAILBOX_INPUT_BYTES, /* input, input_bytes: an image's bytes -> result */
@@ -32,6 +32,9 @@ struct cats_mailbox {
 	uint32_t shard, shard_bytes; /* where the host has put the shard */
 	uint32_t arena, arena_bytes; /* memory for the arena */
 	uint32_t device;             /* identity; any model, any plan */
+	uint32_t kernels;            /* which of the image's tables of kernels, kernel_tables in all */
+	uint32_t kernel_tables;      /* the image's */
+	uint32_t kernels_name;       /* address of the name of the table of the latest INIT */
 	uint32_t where;              /* offset of what INIT refuses */
 	uint32_t number;             /* of the inference, or of a packet */
 	uint32_t input, input_bytes; /* where the host has put the input */
@@ -45,7 +48,7 @@ struct cats_mailbox {
 	uint8_t packet[CATS_PACKET_BYTES_MAX];
 };
 
-_Static_assert(sizeof(struct cats_mailbox) == 21U * 4U + CATS_PACKET_BYTES_MAX, "no padding");
+_Static_assert(sizeof(struct cats_mailbox) == 24U * 4U + CATS_PACKET_BYTES_MAX, "no padding");
 _Static_assert(CATS_PACKET_BYTES_MAX % 4U == 0, "no padding at the end");
 
 #endif

@@ -9,6 +9,10 @@ extern struct cats_mailbox cats_mailbox; /* the host finds it by its name */
 struct cats_mailbox cats_mailbox;
 static struct cats_node node;
 
+/* Slowest first. */
+static const struct cats_kernels *const tables[] = {&cats_kernels_nrf52840_c};
+#define TABLES (sizeof tables / sizeof tables[0])
+
 static const void *pointer(uint32_t address)
 {
 	return (const void *)address;
@@ -22,8 +26,10 @@ static int32_t init(struct cats_mailbox *m)
 		.arena = (void *)m->arena,
 		.arena_bytes = m->arena_bytes,
 		.identity = {.device = (uint16_t)m->device},
+		.kernels = tables[m->kernels < TABLES ? m->kernels : TABLES - 1U],
 	};
 
+	m->kernels_name = (uint32_t)config.kernels->name;
 	return cats_node_init(&node, &config, &m->where);
 }
 
@@ -82,6 +88,7 @@ static void answer(struct cats_mailbox *m)
 int main(void)
 {
 	cats_mailbox.version = CATS_MAILBOX_VERSION;
+	cats_mailbox.kernel_tables = TABLES;
 	for (;;) {
 		CATS_HOST_CALL(CATS_HOST_SERVE, &cats_mailbox);
 		cats_mailbox.result = serve(&cats_mailbox);
