@@ -11,6 +11,12 @@
 #define ZERO_BYTES 2048U
 #define ZERO_CYCLES(bytes) (4U * (bytes) + 40U)
 
+/* Of clearing a sender's receipt, of counting its packets (two divisions), and of finding out whether a token of one
+ * that lost packets arrived. */
+#define SENDER_CYCLES 100U
+#define COUNT_CYCLES 60U
+#define SETTLE_CYCLES 240U
+
 enum phase { RECEIPTS, ZERO, OPEN, LOSSES };
 
 static bool is_own(const struct cats_node *n, uint32_t sender)
@@ -73,7 +79,9 @@ static bool clear_receipts(struct cats_node *n, const struct cats_shard_site *si
 		n->gather.lost = 0;
 	}
 	for (; n->at.row < D; n->at.row++) {
-		if (!cats_node_afford(n, 80U + ZERO_CYCLES(4U * n->gather.words)))
+		const uint32_t counted = n->at.row == 0 ? D : 1U; /* words are those of the longest message */
+
+		if (!cats_node_afford(n, SENDER_CYCLES + COUNT_CYCLES * counted + ZERO_CYCLES(4U * n->gather.words)))
 			return false;
 		clear_receipt(n, site, n->at.row);
 	}
@@ -123,7 +131,7 @@ static bool settle_token(struct cats_node *n, const struct cats_shard_site *site
 			   sender->first * site->column_bytes;
 
 	if (n->at.column == 0) {
-		if (!cats_node_afford(n, 60U + message.parts))
+		if (!cats_node_afford(n, SETTLE_CYCLES + 8U * message.parts))
 			return false;
 		if (cats_message_arrived(&message, cats_node_receipt(n, site, n->at.output), n->at.row)) {
 			n->share.arrived += sender->columns;
@@ -143,14 +151,28 @@ static bool settle_token(struct cats_node *n, const struct cats_shard_site *site
 	return true;
 }
 
+/* Moves at.output on to a sender that lost packets, unless it is at one; false behind the last. */
+static bool next_lost(struct cats_node *n)
+{
+	const uint64_t left = n->at.output < CATS_DEVICES_MAX ? n->gather.lost >> n->at.output : 0;
+
+	if (left == 0)
+		return false;
+	n->at.output += (uint32_t)__builtin_ctzll(left);
+	return true;
+}
+
 static bool settle_losses(struct cats_node *n, const struct cats_shard_site *site)
 {
 	if (n->gather.lost == 0)
 		return true;
 	for (; n->at.row < site->tokens; n->at.row++, n->at.output = 0)
-		for (; n->at.output < n->shard.header->devices; n->at.output++, n->at.column = 0)
-			if ((n->gather.lost >> n->at.output & 1U) != 0 && !settle_token(n, site))
+		while (next_lost(n)) {
+			if (!settle_token(n, site))
 				return false;
+			n->at.output++;
+			n->at.column = 0;
+		}
 	return true;
 }
 

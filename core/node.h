@@ -38,9 +38,13 @@ static inline uint32_t *cats_node_receipt(const struct cats_node *n, const struc
 	return (uint32_t *)cats_node_arena(n, site->receipt) + sender * n->gather.words;
 }
 
+/* Of a unit beside its work: the calls and the loops around it. */
+#define CATS_UNIT_CYCLES 60U
+
 /* Takes `cycles` from the step's budget: false when they do not fit it and something was done already. */
 static inline bool cats_node_afford(struct cats_node *n, uint32_t cycles)
 {
+	cycles += CATS_UNIT_CYCLES;
 	if (n->worked && cycles > n->budget)
 		return false;
 	n->budget = cycles > n->budget ? 0 : n->budget - cycles;

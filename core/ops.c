@@ -9,13 +9,21 @@
 /* Values that one unit sums, quantises or copies: 12 cycles each. */
 #define UNIT_VALUES 1024U
 /* Of a token's statistics, but for the sums: root, two divisions, 64-bit products. */
-#define STATS_CYCLES 700U
-/* Of testing whether one sender's token arrived. */
-#define ARRIVED_CYCLES 60U
+#define STATS_CYCLES 600U
+/* Of testing whether a token arrived from one sender that lost packets. */
+#define ARRIVED_CYCLES 240U
+
+/* What a call of `products` costs for each sum beyond its columns, in multiply-accumulates. */
+#define SUM_MACS 2U
 
 static const int8_t *view_row(const struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
 {
 	return (const int8_t *)cats_node_arena(n, site->view + row * site->stride);
+}
+
+static uint32_t lost_senders(const struct cats_node *n)
+{
+	return (uint32_t)__builtin_popcountll(n->gather.lost);
 }
 
 static uint32_t value_cycles(const struct cats_node *n, uint32_t count)
@@ -102,7 +110,7 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 			sums[1] = n->at.column == 0 ? Q : sums[1] + Q;
 			n->at.column += count;
 		}
-		if (!cats_node_afford(n, STATS_CYCLES + ARRIVED_CYCLES * n->shard.header->devices))
+		if (!cats_node_afford(n, STATS_CYCLES + ARRIVED_CYCLES * lost_senders(n)))
 			return false;
 		stats[n->at.row] = statistics(n, available_columns(n, site, n->at.row),
 					      op->flags & CATS_OP_RMS ? 0 : sums[0], sums[1], op->stats.epsilon);
@@ -160,9 +168,9 @@ static bool accumulate(struct cats_node *n, const struct product *p, uint32_t ou
 
 	while (n->at.column < p->columns) {
 		const uint32_t columns = cats_least(p->columns - n->at.column, chunk);
-		const uint32_t macs = p->panel.rows * outputs * columns;
+		const uint32_t sums = p->panel.rows * outputs, macs = sums * columns;
 
-		if (!cats_node_afford(n, 80U + macs * k->costs.mac_q4 / 16U))
+		if (!cats_node_afford(n, 80U + (macs + sums * SUM_MACS) * k->costs.mac_q4 / 16U))
 			return false;
 		k->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
 		n->at.column += columns;
@@ -413,7 +421,7 @@ static void find_lost(struct cats_node *n, const struct cats_shard_site *site, u
 }
 
 /* Cycles of taking one lost sender's pair out of one output's Ws and B; and fewer outputs a tile when that is much. */
-#define PAIR_CYCLES 16U
+#define PAIR_CYCLES 30U
 
 static void make_room_for_lost(struct product *p, uint32_t senders)
 {
@@ -436,12 +444,12 @@ bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 	};
 
 	if (n->gather.lost != 0)
-		make_room_for_lost(&p, (uint32_t)__builtin_popcountll(n->gather.lost));
+		make_room_for_lost(&p, lost_senders(n));
 	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
 		p.panel.x = view_row(n, site, n->at.row);
 		p.panel.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
 		if (n->at.phase < WIDEN) {
-			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * n->shard.header->devices))
+			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * lost_senders(n)))
 				return false;
 			find_lost(n, site, p.panel.rows);
 			n->at.phase = WIDEN;

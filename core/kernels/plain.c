@@ -240,10 +240,10 @@ const struct cats_kernels cats_kernels_plain = {
 const struct cats_kernels cats_kernels_nrf52840_c = {
 	.name = "nrf52840, plain C",
 	.target = CATS_TARGET_NRF52840,
-	.unit_macs = 1024,
+	.unit_macs = 512,
 	.attention_rows = 1,
 	.attention_step = 1,
-	.costs = {.mac_q4 = 288, .output = 60, .value = 12, .attention_mac_q4 = 160, .exponential = 20},
+	.costs = {.mac_q4 = 432, .output = 90, .value = 26, .attention_mac_q4 = 464, .exponential = 30},
 	.products = products_packed,
 	PLAIN_ENTRIES,
 };

@@ -23,8 +23,7 @@ struct mixed_report {
 	uint64_t differing_bytes;
 	char first[160]; /* where the first difference is, or "" */
 	uint64_t steps, instructions, cycles;
-	uint64_t largest_step_cycles, largest_step_instructions;
-	uint32_t largest_step_site; /* that was open before it, or the latest */
+	uint64_t largest_step_cycles;
 	uint32_t stack_bytes;
 	int emulated_class, host_class; /* what the sinks say, where the emulated node is a sink */
 };

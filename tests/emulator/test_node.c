@@ -60,6 +60,22 @@ static void check_case(const struct fixture_case *of, const struct cats_loss *lo
 	fixture_close(&f);
 }
 
+/* Of the first device. */
+static void run_case(struct mixed_report *report, struct mixed *mixed, const struct fixture_case *of)
+{
+	struct fixture f;
+	struct cats_shards shards;
+	struct cats_fleet_input input;
+
+	fixture_open(&f, of, seed);
+	fixture_shards(&shards, &f, of->config.devices, CATS_TARGET_NRF52840);
+	input = (struct cats_fleet_input){.values = f.input, .count = f.input_count};
+	mixed->shards = &shards;
+	mixed_run(report, mixed, &image, &input, 1);
+	cats_shards_free(&shards);
+	fixture_close(&f);
+}
+
 static void every_kind_of_model_equals_the_host(void **state)
 {
 	const struct cats_loss none = {0};
@@ -86,6 +102,27 @@ static void the_smallest_budget_changes_no_byte(void **state)
 	(void)state;
 	check_case(fixture_cases + 1, &none, 1);
 	check_case(fixture_cases + 4, &none, 1);
+}
+
+/* core/runtime.h promises steps of at most the larger of their budget and CATS_UNIT_CYCLES_MAX. Its estimates and the
+ * emulated core's may differ by a sixteenth. */
+static void steps_keep_to_their_budget(void **state)
+{
+	static const uint32_t budgets[] = {1, CATS_UNIT_CYCLES_MAX, 5 * CATS_UNIT_CYCLES_MAX};
+	const struct cats_loss loss = {.link_q32 = cats_loss_threshold(0.2), .seed = seed};
+
+	(void)state;
+	for (uint32_t i = 0; i < 3 * fixture_case_count; i++) {
+		const uint32_t budget = budgets[i % 3], most = budget > 1 ? budget : CATS_UNIT_CYCLES_MAX;
+		struct mixed mixed = {.budget = budget, .loss = loss};
+		struct mixed_report report;
+
+		run_case(&report, &mixed, fixture_cases + i / 3);
+		if (report.largest_step_cycles > most + most / 16U)
+			fail_msg("%s: budget %u: a step of %llu cycles", fixture_cases[i / 3].name, budget,
+				 (unsigned long long)report.largest_step_cycles);
+		assert_true(report.cycles / report.steps > most / 32U);
+	}
 }
 
 /* What the comparison above is worth: one bit of one weight on the emulated node alone is seen. */
@@ -118,6 +155,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_kind_of_model_equals_the_host),
 		cmocka_unit_test(with_loss_it_equals_the_host),
 		cmocka_unit_test(the_smallest_budget_changes_no_byte),
+		cmocka_unit_test(steps_keep_to_their_budget),
 		cmocka_unit_test(one_flipped_bit_is_seen),
 	};
 
