@@ -248,7 +248,7 @@ static int print(const struct cats_plan_facts *f, const struct arguments *a)
 	printf("saturated at the sites: %.4f %% with nothing lost, %.4f %% at a loss of %g\n",
 	       100 * f->calibration.clean.mean, 100 * f->calibration.lossy.mean, f->calibration.loss);
 	print_fit(f);
-	return 0;
+	return cats_finish_output();
 }
 
 int cats_command_plan(int argc, char **argv)

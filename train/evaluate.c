@@ -2,6 +2,8 @@
 /* Evaluation. See evaluate.h. */
 #include "train/evaluate.h"
 
+#include <math.h>
+
 #include "train/engine.h"
 
 enum cats_status cats_evaluate_on(struct cats_evaluation *out, struct cats_engine *engine,
@@ -68,5 +70,10 @@ enum cats_status cats_evaluate(struct cats_evaluation *out, const struct cats_mo
 		return status;
 	status = cats_evaluate_on(out, engine, model, model->weights, data, options, error);
 	cats_engine_free(engine);
+	if (status == CATS_OK && !isfinite(out->loss))
+		return cats_fail(error, CATS_ERR_FORMAT,
+				 "%s: the model's outputs for it are not finite numbers: its weights are too large; "
+				 "train it again at a lower learning rate",
+				 name);
 	return status;
 }

@@ -28,7 +28,7 @@ struct cats_evaluation {
 	size_t samples;
 };
 
-/* `name` is the data's, for errors. */
+/* `name` is the data's, for errors; outputs that are not finite are one. */
 CATS_MUST_CHECK enum cats_status cats_evaluate(struct cats_evaluation *out, const struct cats_model *model,
 					       const struct cats_dataset *data, const char *name,
 					       const struct cats_evaluation_options *options, struct cats_error *error);

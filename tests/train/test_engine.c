@@ -160,6 +160,10 @@ static void test_evaluate(void **state)
 		assert_true(lossy[seed].loss != whole.loss);
 	}
 	assert_true(lossy[0].loss != lossy[1].loss);
+	options = (struct cats_evaluation_options){.threads = 1};
+	model.weights[model.tensors[model.head_weight].offset] = 3e38F;
+	assert_int_equal(cats_evaluate(&part, &model, &data, "d", &options, &error), CATS_ERR_FORMAT);
+	assert_non_null(strstr(error.text, "d: the model's outputs for it are not finite numbers"));
 	cats_model_free(&model);
 	cats_fixture_data_free(&data);
 }
