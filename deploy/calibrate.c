@@ -18,6 +18,7 @@ struct lane {
 struct run {
 	const struct cats_model *model;
 	const struct cats_dataset *data;
+	struct cats_importance importance;
 	struct cats_loss_plan *losses; /* NULL: nothing is lost */
 	size_t samples;                /* observed, of the data's */
 	uint64_t seed;
@@ -42,6 +43,7 @@ static enum cats_status create_lane(struct lane *lane, const struct run *run, st
 		status = cats_seen_create(&lane->seen.lossy, c, error);
 	if (status == CATS_OK)
 		status = cats_samples_create(&lane->samples, run->data, c, error);
+	lane->seen.clean.importance = lane->seen.lossy.importance = &run->importance;
 	lane->masks = malloc(sites * mask_bytes);
 	lane->at = calloc(sites, sizeof *lane->at);
 	if (status == CATS_OK && (!lane->masks || !lane->at))
@@ -153,11 +155,13 @@ enum cats_status cats_calibrate(struct cats_calibration *out, size_t *samples, s
 	if (status < 0)
 		return status;
 	model->config.devices = observed_devices(model);
-	if (cats_loss_any(&loss) && model->config.devices > 1)
+	status = cats_importance_create(&run.importance, model, error);
+	if (status == CATS_OK && cats_loss_any(&loss) && model->config.devices > 1)
 		status = cats_loss_plan_create(&run.losses, model, &loss, error);
 	if (status == CATS_OK)
 		status = run_lanes(out, &run, options, error);
 	cats_loss_plan_free(run.losses);
+	cats_importance_free(&run.importance);
 	model->config.devices = devices;
 	*samples = run.samples;
 	if (status < 0)

@@ -28,11 +28,16 @@ static void add(struct cats_histogram *h, double magnitude, uint64_t times)
 
 void cats_histogram_add(struct cats_histogram *h, double value)
 {
+	cats_histogram_add_times(h, value, 1);
+}
+
+void cats_histogram_add_times(struct cats_histogram *h, double value, uint64_t times)
+{
 	const double magnitude = fabs(value);
 
 	if (!isfinite(magnitude))
 		return;
-	add(h, magnitude, 1);
+	add(h, magnitude, times);
 	h->largest = magnitude > h->largest ? magnitude : h->largest;
 }
 

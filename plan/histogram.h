@@ -19,6 +19,9 @@ struct cats_histogram {
 /* Adds |value|; a value that is not finite is ignored. */
 void cats_histogram_add(struct cats_histogram *h, double value);
 
+/* Adds |value| as if it had been seen `times` times. */
+void cats_histogram_add_times(struct cats_histogram *h, double value, uint64_t times);
+
 /* Adds all of `from`, each value counted `times` times. */
 void cats_histogram_merge(struct cats_histogram *h, const struct cats_histogram *from, uint64_t times);
 

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Weights of values are counted in whole numbers, so that sums do not depend on their order: 2^20 is one and 2^32 the
+ * most, which leaves room for 2^32 values. */
+#define WEIGHT_ONE 0x1p20
+#define WEIGHT_MOST 0x1p32
+
 /* One inference under way. */
 struct run {
 	const struct cats_model *m;
@@ -50,11 +55,43 @@ static void note_largest(double *largest, const float *values, size_t count)
 			*largest = fabs((double)values[i]);
 }
 
+/* What an error at a token weighs: a normalisation behind the site divides it by the token's variance. */
+static double token_weight(const struct run *run, uint32_t site, const float *values, uint32_t columns)
+{
+	const enum cats_site_kind kind = cats_site_kind_of(run->c, site);
+	double sum = 0, squares = 0;
+
+	if (kind == CATS_ATTN_OUT || kind == CATS_FFN_OUT)
+		return 1;
+	for (uint32_t k = 0; k < columns; k++) {
+		sum += (double)values[k];
+		squares += (double)values[k] * (double)values[k];
+	}
+	const double mean = run->c->norm == CATS_NORM_LAYER ? sum / columns : 0;
+
+	return 1 / (squares / columns - mean * mean + run->c->norm_eps);
+}
+
 static void note_site(struct run *run, uint32_t site)
 {
-	if (run->seen)
-		note(&run->seen->site[site], run->gathered,
-		     (size_t)cats_site_tokens(run->c, site) * cats_site_columns(run->c, site));
+	const uint32_t columns = cats_site_columns(run->c, site);
+	const size_t tokens = cats_site_tokens(run->c, site);
+
+	if (!run->seen)
+		return;
+	note(&run->seen->site[site], run->gathered, tokens * columns);
+	for (size_t t = 0; t < tokens; t++) {
+		const float *values = run->gathered + t * columns;
+		const double weight = WEIGHT_ONE * token_weight(run, site, values, columns);
+
+		for (uint32_t k = 0; k < columns; k++) {
+			const double times =
+				weight * (run->seen->importance ? (double)run->seen->importance->site[site][k] : 1);
+
+			cats_histogram_add_times(&run->seen->weighed[site], values[k],
+						 times < WEIGHT_MOST ? (uint64_t)times : (uint64_t)WEIGHT_MOST);
+		}
+	}
 }
 
 /* Device j's view of `gathered`. */
@@ -332,12 +369,13 @@ enum cats_status cats_seen_create(struct cats_seen *out, const struct cats_confi
 
 	*out = (struct cats_seen){0};
 	out->site = calloc(cats_config_sites(config), sizeof *out->site);
+	out->weighed = calloc(cats_config_sites(config), sizeof *out->weighed);
 	out->q = calloc(heads, sizeof *out->q);
 	out->k = calloc(heads, sizeof *out->k);
 	out->v = calloc(heads, sizeof *out->v);
 	out->up_above = calloc(config->n_layers, sizeof *out->up_above);
 	out->up_below = calloc(config->n_layers, sizeof *out->up_below);
-	if (out->site && out->q && out->k && out->v && out->up_above && out->up_below)
+	if (out->site && out->weighed && out->q && out->k && out->v && out->up_above && out->up_below)
 		return CATS_OK;
 	cats_seen_free(out);
 	return cats_fail(error, CATS_ERR_MEMORY, "calibration: out of memory");
@@ -346,6 +384,7 @@ enum cats_status cats_seen_create(struct cats_seen *out, const struct cats_confi
 void cats_seen_free(struct cats_seen *seen)
 {
 	free(seen->site);
+	free(seen->weighed);
 	free(seen->q);
 	free(seen->k);
 	free(seen->v);
@@ -366,6 +405,7 @@ void cats_seen_merge(struct cats_seen *into, const struct cats_seen *from, const
 
 	cats_histogram_merge(&into->input, &from->input, 1);
 	merge_all(into->site, from->site, cats_config_sites(config));
+	merge_all(into->weighed, from->weighed, cats_config_sites(config));
 	merge_all(into->q, from->q, heads);
 	merge_all(into->k, from->k, heads);
 	merge_all(into->v, from->v, heads);

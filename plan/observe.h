@@ -7,14 +7,17 @@
 
 #include "model/model.h"
 #include "plan/histogram.h"
+#include "plan/importance.h"
 
 /* Magnitudes seen; heads are counted layer * H + head. */
 struct cats_seen {
 	struct cats_histogram input;
 	struct cats_histogram *site;                /* [4 L + 1] */
+	struct cats_histogram *weighed;             /* [4 L + 1]: the same, each value as often as it matters */
 	struct cats_histogram *q, *k, *v;           /* [L H] */
 	struct cats_histogram *up_above, *up_below; /* [L]: inputs of the activation above and below 0 */
 	double residual, logit;                     /* largest magnitude */
+	const struct cats_importance *importance;   /* borrowed while observing; NULL: all columns matter alike */
 };
 
 CATS_MUST_CHECK enum cats_status cats_seen_create(struct cats_seen *out, const struct cats_config *config,

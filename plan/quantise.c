@@ -206,7 +206,7 @@ static enum cats_status set_epsilon(int32_t *e, struct run *run, double site_sca
 /* Section 1.5: a site fed by the residual. */
 static enum cats_status set_residual_site(int32_t *multiplier, int32_t *epsilon, struct run *run, uint32_t site)
 {
-	const double scale = fmax(scale_of(&run->seen.site[site]), 2.001 * run->residual);
+	const double scale = fmax(scale_of(&run->seen.weighed[site]), 2.001 * run->residual);
 	const enum cats_status status = set_multiplier(multiplier, run->residual / scale, 0, run, "site", site);
 
 	run->out->scale_site[site] = scale;
@@ -220,7 +220,7 @@ static enum cats_status quantise_heads(struct run *run, uint32_t l, const struct
 	const struct cats_histogram *seen[3] = {run->seen.q, run->seen.k, run->seen.v};
 	enum cats_status status = CATS_OK;
 
-	run->out->scale_site[site] = scale_of(&run->seen.site[site]);
+	run->out->scale_site[site] = scale_of(&run->seen.weighed[site]);
 	for (uint32_t h = 0; status == CATS_OK && h < H; h++) {
 		double scale[3];
 
@@ -277,7 +277,7 @@ static enum cats_status quantise_hidden(struct run *run, uint32_t l, const struc
 	double *site_scale = &run->out->scale_site[4 * l + 3];
 	const double least = least_output_scale(run, 0, up->count);
 
-	*site_scale = scale_of(&run->seen.site[4 * l + 3]);
+	*site_scale = scale_of(&run->seen.weighed[4 * l + 3]);
 	if (!layer->table) {
 		*site_scale = fmax(*site_scale, least);
 		return fold_outputs(run, &layer->up, up, 0, up->count, *site_scale, 0, "ffn.up");
