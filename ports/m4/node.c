@@ -10,7 +10,7 @@ struct cats_mailbox cats_mailbox;
 static struct cats_node node;
 
 /* Slowest first. */
-static const struct cats_kernels *const tables[] = {&cats_kernels_nrf52840_c};
+static const struct cats_kernels *const tables[] = {&cats_kernels_nrf52840_c, &cats_kernels_m4};
 #define TABLES (sizeof tables / sizeof tables[0])
 
 static const void *pointer(uint32_t address)

@@ -78,7 +78,7 @@ static uint32_t symbol(const struct cats_elf *image, const char *name)
 static void create_emulated(struct run *r, const struct cats_elf *image)
 {
 	const struct cats_shards *shards = r->mixed->shards;
-	const struct cats_m4_node_options options = {.core.fast = r->mixed->fast};
+	const struct cats_m4_node_options options = {.core.fast = r->mixed->fast, .kernels = r->mixed->kernels};
 	const uint32_t k = r->mixed->emulated;
 	int refusal;
 

@@ -10,6 +10,7 @@
 struct mixed {
 	const struct cats_shards *shards;
 	uint32_t emulated; /* device */
+	uint32_t kernels;  /* which of the image's tables, slowest first; beyond the last: the last */
 	uint32_t budget;   /* of the emulated node's steps; 0: no limit */
 	bool fast;
 	struct cats_loss loss;
