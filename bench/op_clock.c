@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bench/measure.h"
+#include "core/kernels/host.h"
 #include "core/node.h"
 
 #if defined(__x86_64__)
@@ -133,3 +134,4 @@ WRAP(cats_op_stats)
 WRAP(cats_op_norm_product)
 WRAP(cats_op_attention)
 WRAP(cats_op_residual_product)
+WRAP(cats_host_run)

@@ -5,6 +5,7 @@
  * for tokens of which only a part arrived, which are set to 0. */
 #include <string.h>
 
+#include "core/kernels/host.h"
 #include "core/node.h"
 
 /* Bytes that one unit of work sets to 0, at four cycles each (newlib's small memset). */
@@ -115,6 +116,10 @@ static bool zero_row(struct cats_node *n, const struct cats_shard_site *site, ui
 
 static bool zero_view(struct cats_node *n, const struct cats_shard_site *site)
 {
+	if (n->unlimited && n->kernels->host != NULL) {
+		n->kernels->host->clear(n, site);
+		return true;
+	}
 	for (; n->at.row < site->tokens; n->at.row++)
 		if (!zero_row(n, site, n->at.row))
 			return false;
@@ -230,9 +235,9 @@ int cats_node_end_gather(struct cats_node *n)
 	return 0;
 }
 
-/* `bytes` bytes each of `count` tokens; the usual sizes have loops of their own. */
-static void copy_tokens(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t bytes,
-			uint32_t count)
+/* The usual sizes have loops of their own. */
+void cats_copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t bytes,
+		    uint32_t count)
 {
 	if (bytes == 8) {
 		for (; count > 0; count--, to += to_stride, from += from_stride)
@@ -270,7 +275,7 @@ static void copy_own(uint8_t *to, const struct cats_node *n, const struct cats_s
 			     own->first * site->column_bytes;
 
 	if (site->kept_list == 0) {
-		copy_tokens(to, span->bytes, row + span->first_byte, site->stride, span->bytes, span->count);
+		cats_copy_rows(to, span->bytes, row + span->first_byte, site->stride, span->bytes, span->count);
 		return;
 	}
 	for (uint32_t i = 0; i < span->count; i++)
@@ -366,8 +371,8 @@ int cats_node_receive(struct cats_node *n, const uint8_t *packet, size_t length)
 	*receipt |= 1U << header.packet % 32U;
 	n->gather.left[header.sender]--;
 	n->gather.missing--;
-	copy_tokens((uint8_t *)cats_node_arena(n, site->view + span.first_token * site->stride) +
-			    sender->first * site->column_bytes + span.first_byte,
-		    site->stride, payload, span.bytes, span.bytes, span.count);
+	cats_copy_rows((uint8_t *)cats_node_arena(n, site->view + span.first_token * site->stride) +
+			       sender->first * site->column_bytes + span.first_byte,
+		       site->stride, payload, span.bytes, span.bytes, span.count);
 	return 0;
 }

@@ -77,6 +77,10 @@ static inline void cats_copy_few(uint8_t *to, const uint8_t *from, uint32_t byte
 	}
 }
 
+/* Copies `count` rows of `bytes` bytes, each few. */
+void cats_copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t bytes,
+		    uint32_t count);
+
 /* Senders with columns at the latest gather whose token t did not arrive, as bits. */
 uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site *site, uint32_t t);
 

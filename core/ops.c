@@ -5,6 +5,7 @@
 
 #include "core/integer.h"
 #include "core/node.h"
+#include "core/statistics.h"
 
 /* Values that one unit sums, quantises or copies: 12 cycles each. */
 #define UNIT_VALUES 1024U
@@ -54,35 +55,6 @@ bool cats_op_quantise(struct cats_node *n, const struct cats_op *op)
 	return true;
 }
 
-/* 2^26 / sqrt(variance + eps) of `count` > 0 columns (section 1.6). V < 2^63 for any 16384 int8 and any e. */
-static int32_t reciprocal_root(const struct cats_node *n, uint32_t count, int32_t S, int32_t Q, uint32_t e)
-{
-	const int64_t spread = (int64_t)count * Q - (int64_t)S * S;
-	const uint64_t V = ((uint64_t)spread << 16) + (uint64_t)count * count * e;
-	const int32_t b = 64 - __builtin_clzll(V);
-	const int32_t h = (b - 32 + 1) >> 1;
-	const uint32_t v = (uint32_t)(h < 0 ? V << (-2 * h) : V >> (2 * h));
-	const uint32_t c = (UINT32_C(1) << 31) / n->kernels->root(v);
-	const uint64_t product = (uint64_t)count * c;
-	const uint64_t rho = h < 3 ? product << (3 - h) : product >> (h - 3);
-
-	return rho > (UINT64_C(1) << 30) ? 1 << 30 : (int32_t)rho;
-}
-
-static struct cats_stats statistics(const struct cats_node *n, uint32_t count, int32_t S, int32_t Q, uint32_t e)
-{
-	struct cats_stats stats = {0, 0};
-	int32_t dividend, divisor;
-
-	if (count == 0)
-		return stats;
-	dividend = 512 * S + (int32_t)count;
-	divisor = 2 * (int32_t)count;
-	stats.mu = dividend / divisor - (dividend % divisor < 0 ? 1 : 0);
-	stats.rho = reciprocal_root(n, count, S, Q, e);
-	return stats;
-}
-
 static uint32_t available_columns(const struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
 {
 	uint32_t count = site->columns;
@@ -112,8 +84,9 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 		}
 		if (!cats_node_afford(n, STATS_CYCLES + ARRIVED_CYCLES * lost_senders(n)))
 			return false;
-		stats[n->at.row] = statistics(n, available_columns(n, site, n->at.row),
-					      op->flags & CATS_OP_RMS ? 0 : sums[0], sums[1], op->stats.epsilon);
+		stats[n->at.row] =
+			cats_statistics_of(available_columns(n, site, n->at.row), op->flags & CATS_OP_RMS ? 0 : sums[0],
+					   sums[1], op->stats.epsilon, n->kernels->root);
 	}
 	return true;
 }

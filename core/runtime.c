@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/kernels/host.h"
 #include "core/node.h"
 #include "core/partition.h"
 
@@ -122,8 +123,19 @@ int cats_node_input_bytes(struct cats_node *n, const uint8_t *bytes, size_t coun
 	return 0;
 }
 
+/* Whether the op, at its beginning, ran at once. */
+static bool run_whole(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_host_kernels *host = n->kernels->host;
+
+	return host != NULL && n->unlimited && (n->at.phase | n->at.row | n->at.output | n->at.column) == 0 &&
+	       host->run(n, op);
+}
+
 static bool run(struct cats_node *n, const struct cats_op *op)
 {
+	if (run_whole(n, op))
+		return true;
 	switch (op->code) {
 	case CATS_OP_GATHER:
 		return cats_op_gather(n, op);
@@ -162,6 +174,7 @@ int cats_node_step(struct cats_node *n, uint32_t budget)
 	if (n->shard.header->source == n->shard.header->device && !n->has_input)
 		return CATS_REFUSED_CALL_NO_INPUT;
 	n->budget = budget;
+	n->unlimited = budget == UINT32_MAX;
 	n->worked = false;
 	while (n->state == CATS_NODE_WORKING) {
 		const struct cats_op *op = n->shard.ops + n->op;

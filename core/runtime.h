@@ -85,6 +85,7 @@ struct cats_node {
 	/* Of the step at hand, in estimated Cortex-M4 cycles. */
 	uint32_t budget;
 	bool worked;
+	bool unlimited; /* ops may run at once */
 };
 
 /* A larger unit of work does not exist: a step's work is at most the larger of its budget and this, in estimated
@@ -104,7 +105,8 @@ CATS_MUST_CHECK int cats_node_input(struct cats_node *node, const int8_t *values
 CATS_MUST_CHECK int cats_node_input_bytes(struct cats_node *node, const uint8_t *bytes, size_t count);
 
 /* Works for about `budget` estimated Cortex-M4 cycles: at least one unit of work if there is any, no more than fit the
- * budget. The bytes computed do not depend on how the work is cut. Returns an enum cats_node_state or a refusal. */
+ * budget; UINT32_MAX is no limit. The bytes computed do not depend on how the work is cut. Returns an enum
+ * cats_node_state or a refusal. */
 CATS_MUST_CHECK int cats_node_step(struct cats_node *node, uint32_t budget);
 
 /* The own message's next packet at the open gather into `packet` (room for CATS_PACKET_BYTES_MAX): its length, or 0

@@ -79,6 +79,8 @@ struct cats_kernel_costs {
 	uint16_t exponential;      /* of one probability */
 };
 
+struct cats_host_kernels;
+
 struct cats_kernels {
 	const char *name;
 	enum cats_target target; /* the packing that `products` reads */
@@ -86,6 +88,8 @@ struct cats_kernels {
 	uint32_t attention_rows; /* queries worked on together, 1 … CATS_TILE_ROWS */
 	uint32_t attention_step; /* keys or columns of one call of those are multiples of it, but for the last */
 	struct cats_kernel_costs costs;
+	/* Whole ops at once, for steps without a budget (core/kernels/host.h). NULL: there are none. */
+	const struct cats_host_kernels *host;
 
 	/* Fills panel->widened for columns column … column + columns - 1, as `products` wants it. NULL: nothing. */
 	void (*widen)(const struct cats_panel *panel, uint32_t column, uint32_t columns);
@@ -151,7 +155,7 @@ extern const struct cats_kernels cats_kernels_m4;
 const struct cats_kernels *cats_kernels_for(enum cats_target target);
 
 /* Host only, for target 1: fills the table with the fastest kernels that this processor runs (name NULL), or with those
- * of a name ("plain", "avx2", "avx512"); false if the processor does not run these. */
+ * of a name ("plain", "sse2", "avx2", "avx512"); false if the processor does not run these. */
 bool cats_kernels_host(struct cats_kernels *out, const char *name);
 
 #endif

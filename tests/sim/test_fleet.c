@@ -131,12 +131,13 @@ static void check_way(const struct fixture *f, uint32_t D, const struct way *way
 }
 
 /* Every table of kernels that runs here, from plain C on. */
-static uint32_t kernels(struct cats_kernels table[4])
+static uint32_t kernels(struct cats_kernels table[5])
 {
 	uint32_t count = 0;
 
 	table[count++] = cats_kernels_plain;
 	table[count++] = cats_kernels_nrf52840_c;
+	count += cats_kernels_host(&table[count], "sse2") ? 1U : 0U;
 	count += cats_kernels_host(&table[count], "avx2") ? 1U : 0U;
 	count += cats_kernels_host(&table[count], "avx512") ? 1U : 0U;
 	return count;
@@ -144,7 +145,7 @@ static uint32_t kernels(struct cats_kernels table[4])
 
 static void every_kind_equals_the_reference(void **state)
 {
-	struct cats_kernels table[4];
+	struct cats_kernels table[5];
 	const uint32_t count = kernels(table);
 
 	(void)state;
@@ -173,7 +174,7 @@ static void every_kind_equals_the_reference(void **state)
 
 static void everything_kept_is_the_same_for_any_devices(void **state)
 {
-	struct cats_kernels table[4];
+	struct cats_kernels table[5];
 	const uint32_t count = kernels(table);
 
 	(void)state;
