@@ -125,20 +125,15 @@ static enum cats_status start(struct cats_fleet *f, const struct cats_fleet_inpu
 	return refusal == 0 ? CATS_OK : refuse_call(f, source, refusal, error);
 }
 
-/* Everyone computes until it needs a gather or is done. */
-static enum cats_status step_all(struct cats_fleet *f, struct cats_error *error)
+/* A node computes until it needs a gather or is done. */
+static enum cats_status step(struct cats_fleet *f, uint32_t j, struct cats_error *error)
 {
 	const uint32_t budget = f->options.budget ? f->options.budget : UINT32_MAX;
+	int state = CATS_NODE_WORKING;
 
-	for (uint32_t j = 0; j < f->devices; j++) {
-		int state = CATS_NODE_WORKING;
-
-		while (state == CATS_NODE_WORKING)
-			state = cats_node_step(&f->nodes[j], budget);
-		if (state < 0)
-			return refuse_call(f, j, state, error);
-	}
-	return CATS_OK;
+	while (state == CATS_NODE_WORKING)
+		state = cats_node_step(&f->nodes[j], budget);
+	return state < 0 ? refuse_call(f, j, state, error) : CATS_OK;
 }
 
 /* The first site that is open somewhere, or CATS_NO_SITE. */
@@ -221,49 +216,50 @@ static enum cats_status take(struct cats_fleet *f, uint32_t receiver, uint16_t s
 	return CATS_OK;
 }
 
+/* Ends a node's gather and lets it compute on. */
+static enum cats_status go_on(struct cats_fleet *f, uint32_t j, struct cats_error *error)
+{
+	const int refusal = cats_node_end_gather(&f->nodes[j]);
+
+	return refusal != 0 ? refuse_call(f, j, refusal, error) : step(f, j, error);
+}
+
+/* Each node takes its packets and goes on, while what it received is in the nearest cache; but all have theirs first
+ * when somebody observes. What a node sends next is not on air before the next call. */
 static enum cats_status exchange(struct cats_fleet_report *report, struct cats_fleet *f, uint16_t site, uint64_t number,
 				 struct cats_error *error)
 {
+	const bool observed = f->options.observe != NULL;
+	bool here[CATS_DEVICES_MAX];
 	enum cats_status status = transmit(report, f, site, error);
 
-	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
-		if (cats_node_open_site(&f->nodes[j]) == site)
+	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++) {
+		here[j] = cats_node_open_site(&f->nodes[j]) == site;
+		if (here[j])
 			status = take(f, j, site, number, error);
-	return status;
-}
-
-static enum cats_status end_gathers(struct cats_fleet *f, uint16_t site, struct cats_error *error)
-{
-	if (f->options.observe)
-		f->options.observe(f->options.context, f, site);
-	for (uint32_t j = 0; j < f->devices; j++) {
-		int refusal;
-
-		if (cats_node_open_site(&f->nodes[j]) != site)
-			continue;
-		refusal = cats_node_end_gather(&f->nodes[j]);
-		if (refusal != 0)
-			return refuse_call(f, j, refusal, error);
+		if (status == CATS_OK && here[j] && !observed)
+			status = go_on(f, j, error);
 	}
-	return CATS_OK;
+	if (status != CATS_OK || !observed)
+		return status;
+	f->options.observe(f->options.context, f, site);
+	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
+		if (here[j])
+			status = go_on(f, j, error);
+	return status;
 }
 
 enum cats_status cats_fleet_run(struct cats_fleet_report *report, struct cats_fleet *f,
 				const struct cats_fleet_input *input, uint64_t number, struct cats_error *error)
 {
 	enum cats_status status = start(f, input, number, error);
-	uint16_t site = 0;
+	uint16_t site;
 
 	*report = (struct cats_fleet_report){0};
-	while (status == CATS_OK) {
-		status = step_all(f, error);
-		site = first_open(f);
-		if (status != CATS_OK || site == CATS_NO_SITE)
-			break;
+	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
+		status = step(f, j, error);
+	while (status == CATS_OK && (site = first_open(f)) != CATS_NO_SITE)
 		status = exchange(report, f, site, number, error);
-		if (status == CATS_OK)
-			status = end_gathers(f, site, error);
-	}
 	for (uint32_t j = 0; j < f->devices; j++) {
 		const struct cats_share share = cats_node_share(&f->nodes[j]);
 

@@ -23,7 +23,7 @@ TARGET static void HEAD(const struct cats_host_head *head)
 		_Alignas(64) int8_t q[PANEL_ROWS * CATS_HEAD_WIDTH_MAX];
 		_Alignas(64) int32_t acc[PANEL_ROWS * KEY_LANES];
 		_Alignas(64) int16_t scores[PANEL_ROWS * KEYS];
-		int32_t start[PANEL_ROWS], multipliers[PANEL_ROWS];
+		int32_t start[PANEL_ROWS + 3], multipliers[PANEL_ROWS];
 		K(vector) best[PANEL_ROWS];
 
 		for (uint32_t r = 0; r < rows; r++) {

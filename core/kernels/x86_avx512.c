@@ -175,18 +175,43 @@ INLINE __m256i v8_load16(const int16_t *from)
 
 /* ---- products ---- */
 
-/* start[r] = -128·Σ x[r], over the columns and those up to the next multiple of 4, which meet w + 128 = 128. */
+/* Per lane of 128 bits: the sums of a, b, c and d over that lane. */
+INLINE __m512i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+	const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+	const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+
+	return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/* The sums of four vectors. */
+INLINE __m128i sum_four(const __m512i x[4])
+{
+	const __m512i lanes = sum_lanes(x[0], x[1], x[2], x[3]);
+	const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(lanes), _mm512_extracti64x4_epi64(lanes, 1));
+
+	return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+/* start[r] = -128·Σ x[r], over the columns and those up to the next multiple of 4, which meet w + 128 = 128. Room for
+ * a multiple of four rows. */
 TARGET static void start_rows(int32_t *start, const int8_t *x, size_t stride, uint32_t rows, uint32_t columns)
 {
 	const __m512i offset = _mm512_set1_epi8((char)0x80);
+	const uint32_t last = rows - 1U, columns4 = cats_round4(columns);
 
-	for (uint32_t r = 0; r < rows; r++, x += stride) {
-		__m512i sum = _mm512_setzero_si512();
+	for (uint32_t r = 0; r < rows; r += 4) {
+		__m512i sums[4];
 
-		for (uint32_t k = 0; k < cats_round4(columns); k += 64)
-			sum = _mm512_dpbusd_epi32(sum, offset,
-						  _mm512_maskz_loadu_epi8(low_bits(cats_round4(columns) - k), x + k));
-		start[r] = -_mm512_reduce_add_epi32(sum);
+		for (uint32_t i = 0; i < 4; i++) {
+			const int8_t *row = x + cats_host_least(r + i, last) * stride;
+
+			sums[i] = _mm512_setzero_si512();
+			for (uint32_t k = 0; k < columns4; k += 64)
+				sums[i] = _mm512_dpbusd_epi32(sums[i], offset,
+							      _mm512_maskz_loadu_epi8(low_bits(columns4 - k), row + k));
+		}
+		_mm_storeu_si128((__m128i *)(void *)(start + r), _mm_sub_epi32(_mm_setzero_si128(), sum_four(sums)));
 	}
 }
 
@@ -405,20 +430,25 @@ static void quantise(int8_t *q, size_t stride, const int16_t *from, int32_t mult
 		v16_quantise(q, stride, from, multiplier, rows, outputs);
 }
 
-/* *S = Σ x, *Q = Σ x² */
-INLINE void sums(int32_t *S, int32_t *Q, const int8_t *x, uint32_t columns)
+/* Sums and sums of squares of four rows, those beyond the last repeated. */
+INLINE void four_sums(int64_t S[4], int64_t Q[4], const int8_t *x, size_t stride, uint32_t rows, uint32_t columns)
 {
-	__m512i first = _mm512_setzero_si512(), second = first;
+	__m512i first[4], second[4];
 
-	for (uint32_t k = 0; k < columns; k += 64) {
-		const __m512i values = _mm512_maskz_loadu_epi8(low_bits(columns - k), x + k);
-		const __m512i sizes = _mm512_abs_epi8(values);
+	for (uint32_t i = 0; i < 4; i++) {
+		const int8_t *row = x + cats_host_least(i, rows - 1U) * stride;
 
-		first = _mm512_dpbusd_epi32(first, _mm512_set1_epi8(1), values);
-		second = _mm512_dpbusd_epi32(second, sizes, sizes);
+		first[i] = second[i] = _mm512_setzero_si512();
+		for (uint32_t k = 0; k < columns; k += 64) {
+			const __m512i values = _mm512_maskz_loadu_epi8(low_bits(columns - k), row + k);
+			const __m512i sizes = _mm512_abs_epi8(values);
+
+			first[i] = _mm512_dpbusd_epi32(first[i], _mm512_set1_epi8(1), values);
+			second[i] = _mm512_dpbusd_epi32(second[i], sizes, sizes);
+		}
 	}
-	*S = _mm512_reduce_add_epi32(first);
-	*Q = _mm512_reduce_add_epi32(second);
+	_mm256_storeu_si256((__m256i *)(void *)S, _mm256_cvtepi32_epi64(sum_four(first)));
+	_mm256_storeu_si256((__m256i *)(void *)Q, _mm256_cvtepi32_epi64(sum_four(second)));
 }
 
 /* V·2^(-2h), also for negative h: shifts by 64 or more give 0. */
@@ -465,13 +495,10 @@ TARGET static void statistics(struct cats_stats *stats, const int8_t *x, size_t 
 
 		for (uint32_t i = 0; i < 8; i++)
 			count[i] = i < some && counts[row + i] > 0 ? counts[row + i] : 1;
-		for (uint32_t i = 0; i < some; i++) {
-			int32_t sum, squares;
-
-			sums(&sum, &squares, x + (row + i) * stride, columns);
-			S[i] = rms ? 0 : sum;
-			Q[i] = squares;
-		}
+		for (uint32_t i = 0; i < some; i += 4)
+			four_sums(S + i, Q + i, x + (row + i) * stride, stride, some - i, columns);
+		for (uint32_t i = 0; rms && i < 8; i++)
+			S[i] = 0;
 		eight_statistics(mu, rho, S, Q, count, epsilon);
 		for (uint32_t i = 0; i < some; i++)
 			stats[row + i] = counts[row + i] > 0 ? (struct cats_stats){(int32_t)mu[i], (int32_t)rho[i]}
