@@ -5,6 +5,7 @@
 
 #include <unicorn/unicorn.h>
 
+#include "emulator/exceptions.h"
 #include "emulator/m4.h"
 
 /* A stretch of code that runs from its first to its last instruction, as the emulator translates it. */
@@ -50,20 +51,39 @@ struct cats_m4 {
 	struct cats_m4_profile_state profile;
 
 	uint64_t instructions, cycles;
-	uint64_t pause_cycles; /* no block starts from then on */
-	uint32_t pc;           /* where to go on while nothing runs */
-	uint32_t last_pc;      /* strict: the latest instruction */
+	uint64_t slept;     /* cycles; time is cycles + slept */
+	uint64_t limit;     /* time at which a run ends */
+	uint64_t attention; /* time from which on something but the next block may be due */
+	bool sleeping;      /* in WFI */
+	uint32_t pc;        /* where to go on while nothing runs */
+	uint32_t last_pc;   /* strict: the latest instruction */
+	struct cats_m4_exceptions exceptions;
 
 	/* What ended the latest slice; several may be set. */
-	bool paused;
+	bool paused, reset_requested;
 	uint32_t interrupt; /* of the emulator's numbering, or NO_INTERRUPT */
 	enum cats_m4_fault fault;
 	uint32_t fault_address;
 	struct cats_m4_stopped stopped; /* .fault is kept for ever */
 
 	uint32_t cpacr; /* CATS_M4_CPACR_FPU: the FPU is on */
-	uint32_t vtor;
 };
+
+/* Virtual time in cycles. */
+static inline uint64_t cats_m4_now(const struct cats_m4 *m4)
+{
+	return m4->cycles + m4->slept;
+}
+
+/* A register by Unicorn's name. */
+uint32_t cats_m4_get(const struct cats_m4 *m4, int which);
+void cats_m4_put(struct cats_m4 *m4, int which, uint32_t value);
+
+/* Execution continues elsewhere without a branch. */
+void cats_m4_go_on(struct cats_m4 *m4, uint32_t pc);
+
+/* Writes RAM; false where there is none. */
+bool cats_m4_poke(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size);
 
 /* Ends the slice at the next chance. */
 void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address);
@@ -79,7 +99,7 @@ void cats_m4_profile_jump(struct cats_m4 *m4, const struct cats_m4_block *from, 
 /* The system control space, 4 KiB at 0xE000E000. */
 #define CATS_M4_SYSTEM 0xE000E000U
 #define CATS_M4_SYSTEM_BYTES 0x1000U
-uint32_t cats_m4_system_read(struct cats_m4 *m4, uint32_t offset);
-void cats_m4_system_write(struct cats_m4 *m4, uint32_t offset, uint32_t value);
+uint32_t cats_m4_system_read(struct cats_m4 *m4, uint32_t offset, uint32_t bytes);
+void cats_m4_system_write(struct cats_m4 *m4, uint32_t offset, uint32_t bytes, uint32_t value);
 
 #endif

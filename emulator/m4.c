@@ -22,9 +22,9 @@
 #define XPSR_THUMB (1U << 24)
 
 /* Interrupts as Unicorn numbers them. */
-enum { INTERRUPT_DATA = 4, INTERRUPT_BREAKPOINT = 7 };
+enum { INTERRUPT_SVC = 2, INTERRUPT_DATA = 4, INTERRUPT_BREAKPOINT = 7, INTERRUPT_RETURN = 8 };
 
-static uint32_t get(const struct cats_m4 *m4, int which)
+uint32_t cats_m4_get(const struct cats_m4 *m4, int which)
 {
 	uint32_t value = 0;
 
@@ -32,7 +32,7 @@ static uint32_t get(const struct cats_m4 *m4, int which)
 	return value;
 }
 
-static void set(const struct cats_m4 *m4, int which, uint32_t value)
+void cats_m4_put(struct cats_m4 *m4, int which, uint32_t value)
 {
 	uc_reg_write(m4->uc, which, &value);
 }
@@ -44,6 +44,12 @@ static uint16_t halfword(const struct cats_m4 *m4, uint32_t address)
 	if (address <= CATS_M4_FLASH_BYTES - 2U)
 		memcpy(&value, m4->flash + address, 2);
 	return value;
+}
+
+void cats_m4_go_on(struct cats_m4 *m4, uint32_t pc)
+{
+	m4->pc = pc;
+	m4->sequential = pc;
 }
 
 void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address)
@@ -133,6 +139,8 @@ static void account(struct cats_m4 *m4, const struct cats_m4_block *block)
 			cats_m4_profile_jump(m4, before, block);
 		cycles += CATS_THUMB_REFILL_CYCLES;
 	}
+	if (block->uses_fpu)
+		cycles += cats_m4_exceptions_use_fpu(m4);
 	c->instructions += block->instructions;
 	c->cycles += cycles;
 	m4->instructions += block->instructions;
@@ -141,13 +149,27 @@ static void account(struct cats_m4 *m4, const struct cats_m4_block *block)
 	m4->sequential = block->address + block->bytes;
 }
 
+/* Whether the run is over or an exception is due; else when to ask again. */
+static bool must_pause(struct cats_m4 *m4)
+{
+	const struct cats_m4_exceptions *x = &m4->exceptions;
+
+	cats_m4_exceptions_advance(m4);
+	if (cats_m4_now(m4) >= m4->limit || cats_m4_exceptions_due(m4) != 0)
+		return true;
+	m4->attention = cats_m4_exceptions_next(m4) < m4->limit ? cats_m4_exceptions_next(m4) : m4->limit;
+	if ((x->pending & x->enabled) != 0)
+		m4->attention = 0; /* what masks it may go away at any instruction */
+	return false;
+}
+
 static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *context)
 {
 	struct cats_m4 *m4 = context;
 	const uint32_t address = (uint32_t)address64;
 	struct cats_m4_block *block;
 
-	if (m4->cycles >= m4->pause_cycles) {
+	if (cats_m4_now(m4) >= m4->attention && must_pause(m4)) {
 		m4->paused = true;
 		m4->pc = address;
 		uc_emu_stop(uc);
@@ -225,18 +247,13 @@ static void on_interrupt(uc_engine *uc, uint32_t number, void *context)
 static uint64_t on_system_read(uc_engine *uc, uint64_t offset, unsigned bytes, void *context)
 {
 	(void)uc;
-	if (bytes != 4)
-		cats_m4_raise(context, CATS_M4_FAULT_REGISTER, CATS_M4_SYSTEM + (uint32_t)offset);
-	return cats_m4_system_read(context, (uint32_t)offset);
+	return cats_m4_system_read(context, (uint32_t)offset, bytes);
 }
 
 static void on_system_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint64_t value, void *context)
 {
 	(void)uc;
-	if (bytes != 4)
-		cats_m4_raise(context, CATS_M4_FAULT_REGISTER, CATS_M4_SYSTEM + (uint32_t)offset);
-	else
-		cats_m4_system_write(context, (uint32_t)offset, (uint32_t)value);
+	cats_m4_system_write(context, (uint32_t)offset, bytes, (uint32_t)value);
 }
 
 /* Unicorn takes callbacks as object pointers, which ISO C does not convert functions to. */
@@ -307,9 +324,9 @@ static void reset(struct cats_m4 *m4)
 	uint32_t vector[2];
 
 	memcpy(vector, m4->flash, sizeof vector);
-	set(m4, UC_ARM_REG_SP, vector[0] & ~3U);
-	m4->pc = vector[1] & ~1U;
-	m4->sequential = m4->pc;
+	cats_m4_put(m4, UC_ARM_REG_SP, vector[0] & ~3U);
+	cats_m4_go_on(m4, vector[1] & ~1U);
+	cats_m4_exceptions_reset(m4);
 	if (vector[1] % 2U == 0)
 		m4->fault = CATS_M4_FAULT_ARM;
 }
@@ -390,23 +407,48 @@ static uint32_t where(const struct cats_m4 *m4)
 	return m4->strict || m4->running == 0 ? m4->last_pc : running(m4)->address;
 }
 
-static void stop_at_interrupt(struct cats_m4 *m4)
+static void stop_at_breakpoint(struct cats_m4 *m4, uint32_t pc)
 {
-	const uint32_t pc = get(m4, UC_ARM_REG_PC);
+	m4->stopped =
+		(struct cats_m4_stopped){.stop = CATS_M4_BREAKPOINT, .breakpoint = (uint8_t)halfword(m4, pc), .pc = pc};
+	cats_m4_go_on(m4, pc + 2U);
+}
+
+/* A supervisor call is taken at once or not at all. */
+static void call_supervisor(struct cats_m4 *m4, uint32_t pc)
+{
+	cats_m4_go_on(m4, pc);
+	cats_m4_exceptions_pend(m4, CATS_M4_EXCEPTION_SVC);
+	if (cats_m4_exceptions_due(m4) == CATS_M4_EXCEPTION_SVC)
+		(void)cats_m4_exceptions_enter(m4, CATS_M4_EXCEPTION_SVC);
+	else
+		cats_m4_raise(m4, CATS_M4_FAULT_EXCEPTION, CATS_M4_EXCEPTION_SVC);
+}
+
+/* False: the run ends. */
+static bool serve_interrupt(struct cats_m4 *m4)
+{
+	const uint32_t pc = cats_m4_get(m4, UC_ARM_REG_PC);
 
 	switch (m4->interrupt) {
 	case INTERRUPT_BREAKPOINT:
-		m4->stopped = (struct cats_m4_stopped){
-			.stop = CATS_M4_BREAKPOINT, .breakpoint = (uint8_t)halfword(m4, pc), .pc = pc};
-		m4->pc = pc + 2U;
-		m4->sequential = m4->pc;
+		stop_at_breakpoint(m4, pc);
+		return false;
+	case INTERRUPT_RETURN:
+		m4->last_pc = m4->sequential - 2U; /* BX, or the end of a longer one */
+		(void)cats_m4_exceptions_return(m4, pc | 1U);
+		break;
+	case INTERRUPT_SVC:
+		call_supervisor(m4, pc);
 		break;
 	case INTERRUPT_DATA: /* LDREX and STREX, whose alignment Unicorn does check */
 		stop_at_fault(m4, CATS_M4_FAULT_UNALIGNED, pc, 0);
-		break;
+		return false;
 	default:
-		stop_at_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, pc);
+		stop_at_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, m4->interrupt);
+		return false;
 	}
+	return true;
 }
 
 /* Whether it is the instruction at the fault's address that did not run, instead of the latest. */
@@ -417,7 +459,7 @@ static bool faults_before(enum cats_m4_fault fault)
 
 static void stop_at_error(struct cats_m4 *m4, uc_err e)
 {
-	const uint32_t pc = get(m4, UC_ARM_REG_PC);
+	const uint32_t pc = cats_m4_get(m4, UC_ARM_REG_PC);
 
 	if (m4->fault != CATS_M4_NO_FAULT)
 		stop_at_fault(m4, m4->fault, faults_before(m4->fault) ? m4->fault_address : where(m4),
@@ -425,34 +467,96 @@ static void stop_at_error(struct cats_m4 *m4, uc_err e)
 	else if (e == UC_ERR_INSN_INVALID && m4->running > 0 && m4->sequential == pc &&
 		 halfword(m4, pc - 2U) == HALFWORD_WFE)
 		stop_at_fault(m4, CATS_M4_FAULT_WAIT, pc - 2U, pc - 2U);
-	else if (e == UC_ERR_INSN_INVALID && (get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
+	else if (e == UC_ERR_INSN_INVALID && (cats_m4_get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
 		stop_at_fault(m4, CATS_M4_FAULT_ARM, pc, pc);
 	else
 		stop_at_fault(m4, e == UC_ERR_INSN_INVALID ? CATS_M4_FAULT_UNDEFINED : CATS_M4_FAULT_EMULATOR, pc, pc);
 }
 
-struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
+static void stop(struct cats_m4 *m4, enum cats_m4_stop why, uint32_t pc)
+{
+	m4->stopped = (struct cats_m4_stopped){.stop = why, .pc = pc};
+}
+
+/* Lets time pass until something wakes the core; false: nothing does before the run's end, or ever. */
+static bool wait_in_sleep(struct cats_m4 *m4)
+{
+	while (m4->sleeping) {
+		const uint64_t next = cats_m4_exceptions_next(m4);
+
+		cats_m4_exceptions_advance(m4);
+		if (cats_m4_exceptions_wake(m4)) {
+			m4->sleeping = false;
+		} else if (next < m4->limit) {
+			m4->slept += next > cats_m4_now(m4) ? next - cats_m4_now(m4) : 0;
+		} else {
+			if (m4->limit == UINT64_MAX) {
+				stop(m4, CATS_M4_WAITING, m4->pc - 2U);
+				return false;
+			}
+			m4->slept += m4->limit - cats_m4_now(m4);
+			stop(m4, CATS_M4_LIMIT, m4->pc);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Between two slices: a due exception is entered. False: the run ends. */
+static bool serve_pause(struct cats_m4 *m4)
+{
+	const uint32_t due = cats_m4_exceptions_due(m4);
+
+	if (due != 0)
+		return cats_m4_exceptions_enter(m4, due);
+	if (cats_m4_now(m4) < m4->limit)
+		return true;
+	stop(m4, CATS_M4_LIMIT, m4->pc);
+	return false;
+}
+
+/* One call of the emulator and what it asks for. False: the run ends. */
+static bool slice(struct cats_m4 *m4)
 {
 	uc_err e;
 
-	if (m4->stopped.fault != CATS_M4_NO_FAULT)
-		return m4->stopped;
-	m4->pause_cycles = limit_cycles == 0 ? UINT64_MAX : m4->cycles + limit_cycles;
 	m4->paused = false;
 	m4->interrupt = NO_INTERRUPT;
 	e = uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
 	if (m4->fault != CATS_M4_NO_FAULT || e != UC_ERR_OK) {
 		stop_at_error(m4, e);
-	} else if (m4->interrupt != NO_INTERRUPT) {
-		stop_at_interrupt(m4);
-	} else if (m4->paused) {
-		m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_LIMIT, .pc = m4->pc};
-	} else {
-		m4->pc = get(m4, UC_ARM_REG_PC);
-		m4->sequential = m4->pc;
-		m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_WAITING, .pc = m4->pc - 2U};
+		return false;
 	}
+	if (m4->reset_requested) {
+		stop(m4, CATS_M4_RESET, where(m4));
+		return false;
+	}
+	if (m4->interrupt != NO_INTERRUPT)
+		return serve_interrupt(m4);
+	if (m4->paused)
+		return serve_pause(m4);
+	cats_m4_go_on(m4, cats_m4_get(m4, UC_ARM_REG_PC));
+	m4->sleeping = true;
+	return true;
+}
+
+struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
+{
+	if (m4->stopped.fault != CATS_M4_NO_FAULT || m4->stopped.stop == CATS_M4_RESET)
+		return m4->stopped;
+	m4->limit = limit_cycles == 0 ? UINT64_MAX : cats_m4_now(m4) + limit_cycles;
+	m4->attention = 0;
+	while (wait_in_sleep(m4) && slice(m4))
+		;
+	if (m4->fault != CATS_M4_NO_FAULT && m4->stopped.fault == CATS_M4_NO_FAULT)
+		stop_at_fault(m4, m4->fault, m4->pc, m4->fault_address); /* while entering or leaving an exception */
 	return m4->stopped;
+}
+
+void cats_m4_interrupt(struct cats_m4 *m4, uint32_t number)
+{
+	if (number < CATS_M4_INTERRUPTS)
+		cats_m4_exceptions_pend(m4, CATS_M4_EXCEPTION_INTERRUPT + number);
 }
 
 /* The host's memory behind `size` bytes of the core's, or NULL. */
@@ -463,6 +567,15 @@ static uint8_t *behind(const struct cats_m4 *m4, uint32_t address, size_t size)
 	if (address - CATS_M4_RAM < CATS_M4_RAM_BYTES && size <= CATS_M4_RAM_BYTES - (address - CATS_M4_RAM))
 		return m4->ram + (address - CATS_M4_RAM);
 	return NULL;
+}
+
+bool cats_m4_poke(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size)
+{
+	uint8_t *to = address >= CATS_M4_RAM ? behind(m4, address, size) : NULL;
+
+	if (to)
+		memcpy(to, bytes, size);
+	return to != NULL;
 }
 
 static bool occupied(const struct cats_m4 *m4, uint32_t address, size_t size)
@@ -506,15 +619,15 @@ static int register_id(uint32_t number)
 
 uint32_t cats_m4_register(const struct cats_m4 *m4, uint32_t number)
 {
-	return number == 15 ? m4->pc : get(m4, register_id(number));
+	return number == 15 ? m4->pc : cats_m4_get(m4, register_id(number));
 }
 
 void cats_m4_set_register(struct cats_m4 *m4, uint32_t number, uint32_t value)
 {
 	if (number == 15)
-		m4->pc = m4->sequential = value & ~1U;
+		cats_m4_go_on(m4, value & ~1U);
 	else
-		set(m4, register_id(number), value);
+		cats_m4_put(m4, register_id(number), value);
 }
 
 uint64_t cats_m4_instructions(const struct cats_m4 *m4)
@@ -527,9 +640,14 @@ uint64_t cats_m4_cycles(const struct cats_m4 *m4)
 	return m4->cycles;
 }
 
+uint64_t cats_m4_time_cycles(const struct cats_m4 *m4)
+{
+	return cats_m4_now(m4);
+}
+
 void cats_m4_stack_paint(struct cats_m4 *m4, uint32_t bottom)
 {
-	const uint32_t sp = get(m4, UC_ARM_REG_SP);
+	const uint32_t sp = cats_m4_get(m4, UC_ARM_REG_SP);
 	uint8_t *from = sp > bottom ? behind(m4, bottom, sp - bottom) : NULL;
 
 	if (from)
@@ -560,7 +678,7 @@ const char *cats_m4_fault_text(enum cats_m4_fault fault)
 		[CATS_M4_FAULT_WAIT] = "WFE, which is not modelled",
 		[CATS_M4_FAULT_FPU] = "a floating-point instruction while CPACR forbids it",
 		[CATS_M4_FAULT_REGISTER] = "a system register that is not modelled",
-		[CATS_M4_FAULT_EXCEPTION] = "an exception that is not modelled",
+		[CATS_M4_FAULT_EXCEPTION] = "an exception that cannot be entered or left like this",
 		[CATS_M4_FAULT_EMULATOR] = "the emulator refused to go on",
 	};
 
@@ -575,7 +693,9 @@ static const char *stop_text(const struct cats_m4_stopped *stopped)
 	case CATS_M4_BREAKPOINT:
 		return "a breakpoint";
 	case CATS_M4_WAITING:
-		return "WFI";
+		return "WFI, and nothing to wait for";
+	case CATS_M4_RESET:
+		return "a request for a reset";
 	default:
 		return cats_m4_fault_text(stopped->fault);
 	}
@@ -591,6 +711,6 @@ void cats_m4_describe(char *text, size_t size, const struct cats_m4 *m4, const s
 		at += snprintf(text + at, size - (size_t)at, "%sr%-2u 0x%08x", i % 4U == 0 ? "\n  " : "  ", i,
 			       cats_m4_register(m4, i));
 	if (at > 0 && (size_t)at < size)
-		snprintf(text + at, size - (size_t)at, "\n  xpsr 0x%08x, %llu instructions", get(m4, UC_ARM_REG_XPSR),
-			 (unsigned long long)m4->instructions);
+		snprintf(text + at, size - (size_t)at, "\n  xpsr 0x%08x, %llu instructions",
+			 cats_m4_get(m4, UC_ARM_REG_XPSR), (unsigned long long)m4->instructions);
 }

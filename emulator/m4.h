@@ -36,9 +36,10 @@ struct cats_m4_options {
 };
 
 enum cats_m4_stop {
-	CATS_M4_LIMIT,      /* the limit of cycles is reached, at the start of a basic block */
+	CATS_M4_LIMIT,      /* the limit of cycles is reached, at the start of a basic block or in WFI */
 	CATS_M4_BREAKPOINT, /* BKPT; the next run goes on behind it */
-	CATS_M4_WAITING,    /* WFI; the next run goes on behind it */
+	CATS_M4_WAITING,    /* WFI, no limit, and no timer that could end it: only cats_m4_interrupt can */
+	CATS_M4_RESET,      /* AIRCR.SYSRESETREQ; the core does not run again */
 	CATS_M4_FAULT,
 };
 
@@ -71,9 +72,15 @@ CATS_MUST_CHECK enum cats_status cats_m4_create(struct cats_m4 **out, const stru
 						const struct cats_m4_options *options, struct cats_error *error);
 void cats_m4_free(struct cats_m4 *m4);
 
-/* Runs until something happens, or until `limit_cycles` more have passed (0: no limit). After a fault a core does not
- * run again. */
+/* Runs until something happens, or until `limit_cycles` more of virtual time have passed (0: no limit). Exceptions are
+ * entered and left between basic blocks, stacked and prioritised as on silicon, floating-point registers included (they
+ * are saved at once, and cost what saving them lazily costs). WFI lets time pass until an exception of enough priority
+ * is pending. */
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles);
+
+/* Makes interrupt 0 … 47 of the chip pending. */
+#define CATS_M4_INTERRUPTS 48U
+void cats_m4_interrupt(struct cats_m4 *m4, uint32_t number);
 
 /* Writes memory from outside, wholly within flash or RAM, else CATS_ERR_USAGE. Flash that the executable occupies is
  * not written over. */
@@ -90,6 +97,9 @@ void cats_m4_set_register(struct cats_m4 *m4, uint32_t number, uint32_t value);
 /* Executed since reset. */
 uint64_t cats_m4_instructions(const struct cats_m4 *m4);
 uint64_t cats_m4_cycles(const struct cats_m4 *m4);
+
+/* Virtual time since reset: cycles, and those that passed in WFI. */
+uint64_t cats_m4_time_cycles(const struct cats_m4 *m4);
 
 /* The deepest that the stack below `top` has been since the last paint, by the lowest byte that was written: bytes from
  * `top`, a multiple of 4, down to it, not below `bottom`. Painting overwrites all from bottom to the stack pointer. */
