@@ -308,6 +308,34 @@ int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet
 	return (int)(sizeof(header) + span.count * span.bytes);
 }
 
+/* Of the own message the kept columns, of another's all that are in the view. */
+uint32_t cats_node_payload(const struct cats_node *n, uint8_t sender, uint16_t number, uint8_t *payload)
+{
+	const struct cats_shard_site *site = n->shard.sites + n->gather.site;
+	const struct cats_shard_sender *from;
+	struct cats_message message;
+	struct cats_packet_span span;
+
+	if (!n->gather.open || sender >= n->shard.header->devices)
+		return 0;
+	from = cats_node_senders(n, site) + sender;
+	message = cats_node_message(n, site, is_own(n, sender) ? site->kept : from->columns);
+	if (number >= message.packets)
+		return 0;
+	if (!is_own(n, sender) && (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) == 0)
+		return 0;
+	span = cats_message_span(&message, number);
+	for (uint32_t i = 0; i < span.count; i++, payload += span.bytes) {
+		const uint8_t *row = cats_node_arena(n, site->view + (span.first_token + i) * site->stride);
+
+		if (is_own(n, sender))
+			copy_own(payload, n, site, span.first_token + i, &span);
+		else
+			memcpy(payload, row + from->first * site->column_bytes + span.first_byte, span.bytes);
+	}
+	return span.count * span.bytes;
+}
+
 uint32_t cats_node_next_packet(struct cats_node *n, uint8_t *packet)
 {
 	int length;

@@ -114,6 +114,10 @@ CATS_MUST_CHECK int cats_node_step(struct cats_node *node, uint32_t budget);
 uint32_t cats_node_next_packet(struct cats_node *node, uint8_t *packet);
 CATS_MUST_CHECK int cats_node_packet(const struct cats_node *node, uint16_t number, uint8_t *packet);
 
+/* The payload of any sender's packet at the open gather, read back from the view (room for CATS_PAYLOAD_MAX): its
+ * length, or 0 when no gather is open, there is no such packet or it has not arrived. */
+uint32_t cats_node_payload(const struct cats_node *node, uint8_t sender, uint16_t number, uint8_t *payload);
+
 /* A packet from outside. 0, or a refusal of the kind PACKET_ and nothing changed. */
 CATS_MUST_CHECK int cats_node_receive(struct cats_node *node, const uint8_t *packet, size_t length);
 

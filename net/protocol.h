@@ -13,7 +13,7 @@
  *		case CATS_NET_OPENED:   cats_node_start(node, (uint16_t)action.inference); begin to compute; break;
  *		case CATS_NET_ENDED:    cats_node_end_gather(node); go on computing; break;
  *		case CATS_NET_CLOSED:   the inference is over for this node's radio; break;
- *		case CATS_NET_TRANSMIT: first bit of action.frame on the air at action.at_us; then next; break;
+ *		case CATS_NET_TRANSMIT: first bit of action.frame on the air at action.at_us; then ask at once; break;
  *		case CATS_NET_LISTEN:   receive until action.until_us or a frame, whichever is first; then next; break;
  *		case CATS_NET_SLEEP:    radio off until action.until_us; then next; break;
  *		}
@@ -26,9 +26,11 @@
  *	cats_net_receive(&net, …)         for every frame whose CRC is right
  *
  * and after each of them cats_net_next again, because the action may have changed. An action replaces the one before
- * it; only a TRANSMIT that was given stays, and the driver must carry it out before it asks again (asking earlier is
- * harmless: it is then given again, the same bytes). While a TRANSMIT is pending the receiver stays on until its
- * ramp-up (40 µs before at_us) needs the radio. A frame that is being received at until_us is received to its end.
+ * it; only a TRANSMIT that was given stays until at_us (asking earlier is harmless: it is given again, the same bytes).
+ * From at_us on, while the frame is on the air, the driver asks for what comes after it: that may be another TRANSMIT,
+ * which begins a gap of 48 µs after the first ends. While a TRANSMIT is to come the receiver stays on until its ramp-up
+ * (40 µs before at_us) needs the radio; after it the receiver is on again 40 µs after its end, if the action is LISTEN.
+ * A frame that is being received at until_us is received to its end.
  *
  * Time. `now_us` and every other time is the node's own clock, whole microseconds, never running backwards, not
  * necessarily the same on two nodes, each within ±40 ppm of true time. A received frame's time is that of its FIRST BIT
@@ -90,7 +92,7 @@ enum cats_net_kind {
 struct cats_net_action {
 	enum cats_net_kind kind;
 	uint64_t at_us, until_us; /* local time; at_us is <= now where the thing to do is "now" */
-	const uint8_t *frame;     /* TRANSMIT: sealed, S0 first; valid until the next call of cats_net_next */
+	const uint8_t *frame;     /* TRANSMIT: sealed, S0 first; valid until the transmission's end */
 	uint32_t frame_bytes;     /* 2 + LENGTH */
 	uint32_t epoch, inference;
 	uint16_t site;

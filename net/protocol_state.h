@@ -15,6 +15,14 @@ enum cats_net_phase {
 /* Parts of a gather. After SLOTS comes block 0, then block 1, …; a block is REPAIR (may be empty), STATUS, DECIDE. */
 enum cats_net_part { CATS_NET_SLOTS, CATS_NET_REPAIR, CATS_NET_STATUS, CATS_NET_DECIDE };
 
+/* A place in SLOTS. */
+struct cats_net_cursor {
+	uint16_t round; /* the packet of its sender; layout.rounds: behind the last */
+	uint16_t order; /* slots before */
+	uint8_t device;
+	uint32_t at_us; /* from the gather's beginning */
+};
+
 struct cats_net {
 	struct cats_net_config config;
 	struct cats_net_counters counters;
@@ -24,15 +32,15 @@ struct cats_net {
 	uint64_t synced_us; /* local time of the last correction */
 	/* Which inference: the latest that was accepted. */
 	uint32_t epoch, inference;
-	uint32_t stored_epoch;  /* in flash */
-	uint32_t refused_epoch; /* none of this epoch or below is taken part in: another life of this node did */
+	uint32_t stored_epoch; /* in flash */
 	bool tell_opened, tell_closed;
 	/* The source's opening. */
 	bool want_open, new_epoch;
+	bool reopened; /* this inference is the second try */
 	uint64_t open_at_us;
-	uint8_t openings;  /* sent */
-	uint64_t answered; /* devices heard in this inference; and in the one before */
-	uint64_t answered_before;
+	uint8_t openings; /* sent */
+	uint64_t present; /* devices that were heard in the latest gather in which they had a part */
+	uint64_t roster;  /* `present` at the opening */
 	/* The gather. */
 	uint16_t site;  /* the network's */
 	uint16_t told;  /* gathers that were reported as ended */
@@ -49,10 +57,14 @@ struct cats_net {
 	uint8_t repairs;      /* slots of this block's REPAIR */
 	uint8_t next_repairs; /* of the next's, as far as it is decided */
 	bool decided, ending;
+	bool agreed;                                /* the previous gather's end was, or follows from silence */
 	uint32_t last_end_us;                       /* of the previous gather */
-	uint32_t heard_us;                          /* network time of the latest frame heard */
+	uint32_t block_us;                          /* end of the previous block's DECIDE, UINT32_MAX if none */
+	uint8_t first_repairs;                      /* of block 0 as proposed during SLOTS; 255: not yet */
 	uint64_t complete;                          /* devices that said they have everything */
-	uint64_t alive, alive_before;               /* heard by anyone in this block, and in the one before */
+	uint64_t heard;                             /* by anyone in this gather */
+	uint64_t held;                              /* senders all of whose packets some other device has */
+	uint64_t alive, alive_before, alive_older;  /* by anyone in this block, the one before, the one before that */
 	uint64_t dead;                              /* in this inference */
 	uint8_t deficits[CATS_NET_GENERATIONS_MAX]; /* the most of anyone, this block */
 	uint8_t needs[CATS_NET_GENERATIONS_MAX];    /* combinations still due in this REPAIR */
@@ -60,18 +72,16 @@ struct cats_net {
 	uint16_t passed, lost; /* own */
 	uint16_t reported_passed[CATS_NET_DEVICES_MAX];
 	uint8_t reported_lost[CATS_NET_DEVICES_MAX];
-	/* The own slots: the next that was not used. */
-	struct {
-		uint16_t round;
-		uint8_t device;
-		uint32_t at_us; /* relative to start_us */
-	} cursor;
-	uint32_t sent_us; /* network time of the latest transmission's beginning, UINT32_MAX if none */
+	uint32_t past_passed, past_lost; /* of earlier gathers, halved with each */
+	struct cats_net_cursor cursor;   /* the first slot of SLOTS that is not over */
+	uint8_t later;                   /* frames in a row that showed a later grid */
+	uint32_t sent_us;                /* network time of the latest transmission's beginning, UINT32_MAX if none */
 	/* The transmission that was given and is not over. */
 	bool pending;
 	uint64_t pending_us;
 	uint32_t pending_bytes;
-	uint8_t frame[CATS_FRAME_BYTES_MAX];
+	uint8_t frame[2][CATS_FRAME_BYTES_MAX]; /* the one before may still be on the air */
+	uint8_t which;
 	uint8_t plain[CATS_AEAD_PLAIN_MAX + 1U];
 };
 

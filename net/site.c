@@ -24,10 +24,11 @@ uint32_t cats_net_site_limit_us(const struct cats_net_site *site, uint32_t devic
 uint32_t cats_net_site_deadline_us(const struct cats_net_site *site, uint32_t devices)
 {
 	const uint32_t three = 3U * cats_net_site_limit_us(site, devices);
+	const uint32_t least = CATS_NET_DEADLINE_MIN_US + devices * CATS_NET_DEADLINE_DEVICE_US;
 
 	if (site->deadline_us != 0)
 		return site->deadline_us;
-	return three < CATS_NET_DEADLINE_MIN_US ? CATS_NET_DEADLINE_MIN_US : three;
+	return three < least ? least : three;
 }
 
 /* Generations as few as fit: their bits share the plaintext with the payload. */

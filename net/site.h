@@ -21,16 +21,17 @@ struct cats_net_site {
 	uint32_t compute_us;  /* from the agreed end of the gather before (at site 0: from the inference's beginning,
 				 with the opening's frames in it) to this one's beginning: the slowest node's worst case
 			       */
-	uint32_t deadline_us; /* from its beginning until everybody goes on; 0: three times the air-time limit, and no
-				 less than CATS_NET_DEADLINE_MIN_US */
+	uint32_t deadline_us; /* from its beginning until everybody goes on; 0: three times the air-time limit */
 	uint64_t receivers;   /* bit i: device i wants the messages. Senders that want nothing are not in it */
 	uint16_t tokens;
 	uint16_t payload_max;                       /* 4 … 240 */
 	uint16_t token_bytes[CATS_NET_DEVICES_MAX]; /* that device i sends for each token; 0: no message */
 };
 
-/* A site with no more than a few short frames still needs a status of everybody, and a second try. */
-#define CATS_NET_DEADLINE_MIN_US 10000U
+/* A site with no more than a few short frames still needs statuses of everybody (about 220 each with the gap), and
+ * three more rounds of them. */
+#define CATS_NET_DEADLINE_MIN_US 4000U
+#define CATS_NET_DEADLINE_DEVICE_US 900U
 
 /* The air-time limit of all messages of a site (air.h). */
 uint32_t cats_net_site_limit_us(const struct cats_net_site *site, uint32_t devices);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* What a node knows of the gather at hand, and what follows from it as time passes. See protocol_private.h. */
+#include <string.h>
+
+#include "net/protocol_private.h"
+
+/* So many slots of others without a frame are no chance: at a loss of 20 % one in 15,000. */
+#define SILENT_SLOTS 6U
+
+void cats_net_update_storing(struct cats_net *n)
+{
+	const bool before = n->storing;
+	const uint32_t self = n->config.self;
+
+	n->storing = n->phase == CATS_NET_PHASE_GATHER && n->told == n->site && n->ready == n->site + 1U;
+	if (before || !n->storing)
+		return;
+	for (uint32_t k = n->layout.first[self]; k < n->layout.first[self + 1U]; k++)
+		cats_repair_known(&n->repair, k);
+}
+
+static void clear_block(struct cats_net *n)
+{
+	n->decided = false;
+	n->next_repairs = 0;
+	memset(n->deficits, 0, sizeof(n->deficits));
+}
+
+/* Everything of the gather before is forgotten. */
+static void clear_gather(struct cats_net *n)
+{
+	clear_block(n);
+	n->ending = false;
+	n->block = 0;
+	n->repairs = 0;
+	n->block_us = CATS_NET_NEVER;
+	n->complete = n->held = 0;
+	n->alive = n->heard = cats_net_bit(n->config.self);
+	n->alive_before = n->alive_older = 0;
+	n->first_repairs = CATS_NET_UNDECIDED;
+	n->passed = n->lost = 0;
+	memset(n->reported_passed, 0, sizeof(n->reported_passed));
+	memset(n->reported_lost, 0, sizeof(n->reported_lost));
+	memset(n->needs, 0, sizeof(n->needs));
+}
+
+void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us)
+{
+	uint64_t all = n->config.devices == 64U ? UINT64_MAX : cats_net_bit(n->config.devices) - 1U;
+
+	n->site = site;
+	memset(&n->desc, 0, sizeof(n->desc));
+	/* cats_net_init has asked for every site. */
+	(void)n->config.site(n->config.context, &n->desc, site);
+	(void)cats_net_layout_of(&n->layout, &n->desc, n->config.devices);
+	n->desc.receivers &= all;
+	n->senders = 0;
+	for (uint32_t i = 0; i < n->config.devices; i++)
+		if (n->layout.first[i] < n->layout.first[i + 1U])
+			n->senders |= cats_net_bit(i);
+	n->everyone = n->senders | n->desc.receivers;
+	n->start_us = cats_net_round_up(after_us + n->desc.compute_us);
+	n->deadline_us = n->start_us + cats_net_round_up(cats_net_site_deadline_us(&n->desc, n->config.devices));
+	n->part = CATS_NET_SLOTS;
+	n->part_us = n->start_us;
+	clear_gather(n);
+	n->repair.layout = &n->layout;
+	n->repair.site = &n->desc;
+	n->repair.store = &n->config.store;
+	n->repair.rows = n->config.rows;
+	n->repair.row_count = n->config.row_count;
+	cats_repair_start(&n->repair);
+	cats_net_cursor_start(n);
+	n->storing = false;
+	cats_net_update_storing(n);
+}
+
+void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint64_t base_us, uint64_t now_us)
+{
+	n->epoch = epoch;
+	n->inference = inference;
+	n->base_us = base_us;
+	n->synced_us = now_us;
+	n->agreed = false;
+	n->phase = CATS_NET_PHASE_GATHER;
+	n->tell_opened = true;
+	n->tell_closed = false;
+	n->told = n->ready = 0;
+	n->dead = 0;
+	n->last_end_us = 0;
+	n->openings = 0;
+	n->sent_us = CATS_NET_NEVER;
+	n->pending = false;
+	cats_net_enter(n, 0, 0);
+	if (n->start_us < CATS_NET_OPENINGS * cats_net_opening_us()) {
+		const uint32_t late = CATS_NET_OPENINGS * cats_net_opening_us() - n->start_us;
+
+		n->start_us += late;
+		n->part_us += late;
+		n->deadline_us += late;
+	}
+}
+
+/* Devices that this node has no reason to wait for: silent, as far as anybody knows, in an earlier gather of this
+ * inference, or in all slots and statuses of two whole blocks of this one. Who hears nobody at all doubts itself
+ * instead. */
+static uint64_t gone(const struct cats_net *n)
+{
+	const uint64_t self = cats_net_bit(n->config.self);
+	const bool whole = n->part == CATS_NET_DECIDE;
+	const uint64_t recent = n->alive | n->alive_before | (whole ? 0 : n->alive_older);
+
+	if (n->block + (whole ? 1U : 0U) < 2U || recent == self)
+		return n->dead;
+	return n->dead | ~recent;
+}
+
+/* Packets count as missing only while their sender may still be there. */
+static bool is_wanted(const struct cats_net *n, uint32_t sender)
+{
+	return !cats_net_in(gone(n), sender);
+}
+
+bool cats_net_is_complete(const struct cats_net *n)
+{
+	/* Nobody waits for a node that is still computing. */
+	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self))
+		return true;
+	for (uint32_t i = 0; i < n->config.devices; i++) {
+		if (!is_wanted(n, i))
+			continue;
+		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
+			if (!cats_repair_has(&n->repair, k))
+				return false;
+	}
+	return true;
+}
+
+static void add_deficits(struct cats_net *n)
+{
+	uint16_t own[CATS_NET_GENERATIONS_MAX] = {0};
+
+	if (!cats_net_in(n->desc.receivers, n->config.self) || !n->storing)
+		return;
+	for (uint32_t i = 0; i < n->config.devices; i++) {
+		if (!is_wanted(n, i))
+			continue;
+		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
+			own[k % n->layout.generations] =
+				(uint16_t)(own[k % n->layout.generations] + !cats_repair_has(&n->repair, k));
+	}
+	for (uint32_t g = 0; g < n->layout.generations; g++) {
+		/* Combinations that wait in rows are worth a packet each. */
+		for (uint32_t i = 0; i < n->config.row_count; i++)
+			own[g] = (uint16_t)(own[g] - (own[g] > 0 && n->config.rows[i].used &&
+						      n->config.rows[i].generation == g));
+		if (own[g] > n->deficits[g])
+			n->deficits[g] = (uint8_t)(own[g] < 255U ? own[g] : 255U);
+	}
+}
+
+/* Slots that could be heard, and those of them that were not, in this gather as far as it was reported. */
+static void count_losses(uint32_t *passed, uint32_t *lost, const struct cats_net *n)
+{
+	*passed = n->passed;
+	*lost = n->lost;
+	for (uint32_t i = 0; i < n->config.devices; i++) {
+		*passed += n->reported_passed[i];
+		*lost += n->reported_lost[i];
+	}
+}
+
+/* The network's rate of losses, in 1/65536: this gather's counts and what is remembered of those before. */
+static uint32_t loss_q16(const struct cats_net *n)
+{
+	uint32_t passed, lost;
+
+	count_losses(&passed, &lost, n);
+	passed += n->past_passed;
+	lost += n->past_lost;
+	return passed == 0 ? 0 : (uint32_t)((uint64_t)lost * 65536U / passed);
+}
+
+/* Half of the past is forgotten with each gather: links change slowly. */
+static void remember_losses(struct cats_net *n)
+{
+	uint32_t passed, lost;
+
+	count_losses(&passed, &lost, n);
+	n->past_passed = (n->past_passed + passed) / 2U;
+	n->past_lost = (n->past_lost + lost) / 2U;
+}
+
+static uint32_t root(uint32_t x)
+{
+	uint32_t r = 0;
+
+	for (uint32_t bit = 1U << 15; bit != 0; bit >>= 1)
+		if ((r + bit) * (r + bit) <= x)
+			r += bit;
+	return r;
+}
+
+/* Combinations that make up for losing each of `count` more at the given rate. A rate that was estimated from bad luck
+ * must not fill the gather: twice the count at most. */
+static uint32_t with_losses(uint32_t count, uint32_t loss)
+{
+	uint32_t slots = 2U * count;
+
+	if (loss < 32768U)
+		slots = (uint32_t)(((uint64_t)count * 65536U + 32768U) / (65536U - loss));
+	return slots < CATS_NET_REPAIRS_MAX ? slots : CATS_NET_REPAIRS_MAX;
+}
+
+/* What the worst of `devices` receivers lacks of `size` packets, each lost with the same probability: the mean m and
+ * sqrt(2 m ln devices), the maximum of as many nearly normal variables of variance m. */
+static uint32_t worst(uint32_t size, uint32_t loss, uint32_t devices)
+{
+	const uint32_t mean_q8 = (uint32_t)((uint64_t)size * loss >> 8);
+	uint32_t log2 = 0;
+
+	while (1U << log2 < devices)
+		log2++;
+	/* 2 ln devices = 1.386 log2 devices = 355 / 256 · log2 devices; a root of Q16 is Q8. */
+	return (mean_q8 + root(mean_q8 * 355U * log2) + 128U) >> 8;
+}
+
+/* Before anybody said what it lacks. A round of statuses costs as much as a few slots of a small site, but little of a
+ * large one: there only a part is sent before the first round, which then asks for exactly the rest. */
+uint8_t cats_net_first_repairs(const struct cats_net *n)
+{
+	const uint32_t loss = loss_q16(n);
+	uint32_t sum = 0;
+
+	for (uint32_t g = 0; g < n->layout.generations; g++)
+		sum += worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
+	if (sum > 0 && n->layout.packets <= CATS_REPAIR_GF256_PACKETS_MAX)
+		sum++;
+	if (sum > n->layout.packets / 2U)
+		sum = n->layout.packets / 2U;
+	return (uint8_t)with_losses(sum, loss);
+}
+
+/* After everybody said what it lacks. */
+uint8_t cats_net_next_repairs(const struct cats_net *n)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t g = 0; g < n->layout.generations; g++)
+		sum += n->deficits[g];
+	return (uint8_t)with_losses(sum, loss_q16(n));
+}
+
+void cats_net_begin_part(struct cats_net *n, enum cats_net_part part, uint32_t part_us)
+{
+	n->part = part;
+	n->part_us = part_us;
+}
+
+void cats_net_begin_block(struct cats_net *n, uint8_t block, uint8_t repairs, uint32_t part_us)
+{
+	if (block > n->block) {
+		n->block = block;
+		n->alive_older = n->alive_before;
+		n->alive_before = n->alive;
+		n->alive = cats_net_bit(n->config.self);
+	}
+	memcpy(n->needs, n->deficits, sizeof(n->needs));
+	clear_block(n);
+	n->repairs = repairs;
+	cats_net_begin_part(n, CATS_NET_REPAIR, part_us);
+}
+
+/* Whose packets somebody has to the last: those can be passed on. */
+static void add_held(struct cats_net *n)
+{
+	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self))
+		return;
+	for (uint32_t i = 0; i < n->config.devices; i++) {
+		uint32_t k = n->layout.first[i];
+
+		while (k < n->layout.first[i + 1U] && cats_repair_has(&n->repair, k))
+			k++;
+		if (i != n->config.self && k == n->layout.first[i + 1U])
+			n->held |= cats_net_bit(i);
+	}
+}
+
+bool cats_net_all_complete(const struct cats_net *n)
+{
+	const uint64_t need = n->desc.receivers & ~gone(n);
+
+	return (n->complete & need) == need;
+}
+
+void cats_net_look(struct cats_net *n)
+{
+	add_deficits(n);
+	add_held(n);
+	if (cats_net_is_complete(n))
+		n->complete |= cats_net_bit(n->config.self);
+}
+
+void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
+{
+	const uint64_t self = cats_net_bit(n->config.self);
+
+	++*how;
+	n->agreed = how == &n->counters.early;
+	n->dead = (n->dead | (n->everyone & ~n->heard)) & ~n->heard & ~self;
+	n->present = (n->present & ~(n->everyone & ~n->heard)) | n->heard;
+	n->last_end_us = end_us;
+	remember_losses(n);
+	if (n->site + 1U < n->config.sites) {
+		cats_net_enter(n, (uint16_t)(n->site + 1U), end_us);
+		return;
+	}
+	n->site++;
+	n->phase = CATS_NET_PHASE_IDLE;
+	n->storing = false;
+	n->tell_closed = true;
+}
+
+/* Everything is here and nobody is to be heard: the end was agreed, and this node alone has missed it. */
+static bool missed_end(const struct cats_net *n)
+{
+	const uint64_t self = cats_net_bit(n->config.self);
+	const bool long_enough =
+		n->repairs + cats_net_count(n->desc.receivers) > SILENT_SLOTS || n->alive_before == self;
+
+	return n->part == CATS_NET_STATUS && n->block_us != CATS_NET_NEVER && n->alive == self && long_enough &&
+	       ((n->alive_before | n->alive_older) & ~self) != 0 && cats_net_is_complete(n);
+}
+
+static void end_slots(struct cats_net *n, uint32_t end_us)
+{
+	if (n->first_repairs == CATS_NET_UNDECIDED)
+		n->first_repairs = 0;
+	for (uint32_t g = 0; g < n->layout.generations; g++)
+		n->deficits[g] = (uint8_t)((n->first_repairs + n->layout.generations - 1U - g) / n->layout.generations);
+	cats_net_begin_block(n, 0, n->first_repairs, end_us);
+}
+
+static void end_decide(struct cats_net *n, uint32_t end_us)
+{
+	const uint32_t decided_us = cats_net_decide_end_us(n);
+
+	if (n->ending) {
+		cats_net_finish(n, decided_us, &n->counters.early);
+		return;
+	}
+	if (n->alive != cats_net_bit(n->config.self) || n->block_us == CATS_NET_NEVER)
+		n->block_us = decided_us;
+	cats_net_look(n);
+	if (!n->decided)
+		n->next_repairs = cats_net_next_repairs(n);
+	/* 127 blocks fit the byte; a gather with so many is over by its deadline. */
+	cats_net_begin_block(n, (uint8_t)(n->block < 126U ? n->block + 1U : 126U), n->next_repairs, end_us);
+}
+
+static void end_part(struct cats_net *n, uint32_t end_us)
+{
+	if (missed_end(n)) {
+		cats_net_finish(n, n->block_us, &n->counters.early);
+		return;
+	}
+	switch (n->part) {
+	case CATS_NET_SLOTS:
+		end_slots(n, end_us);
+		break;
+	case CATS_NET_REPAIR:
+		cats_net_begin_part(n, CATS_NET_STATUS, end_us);
+		break;
+	case CATS_NET_STATUS:
+		cats_net_begin_part(n, CATS_NET_DECIDE, end_us);
+		cats_net_look(n);
+		break;
+	case CATS_NET_DECIDE:
+		end_decide(n, end_us);
+		break;
+	}
+}
+
+void cats_net_advance(struct cats_net *n, int64_t now_us)
+{
+	const uint32_t ahead = n->config.lead_us + CATS_NET_SLACK_US;
+
+	while (n->phase == CATS_NET_PHASE_GATHER) {
+		const uint32_t end_us = cats_net_part_end_us(n);
+
+		if (now_us + ahead >= (int64_t)n->start_us && (n->layout.packets == 0 || n->desc.receivers == 0)) {
+			n->heard = n->everyone;
+			cats_net_finish(n, n->start_us, &n->counters.early);
+			continue;
+		}
+		if (now_us >= (int64_t)n->deadline_us) {
+			cats_net_finish(n, n->deadline_us, &n->counters.deadline);
+			continue;
+		}
+		cats_net_cursor_pass(n, now_us);
+		if (now_us + ahead < (int64_t)end_us)
+			break;
+		end_part(n, end_us);
+	}
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* The grid of slots: who sends when. Pure functions of the site and of where the gather is. See protocol_private.h. */
+#include "core/random.h"
+#include "net/protocol_private.h"
+
+#define ANYBODY 255U
+
+/* Of two grids the earlier wins as soon as someone hears it, so that all end up with one. A node whose every frame
+ * collides is not heard, and gives in after so many frames of others. */
+#define LATER_FRAMES 3U
+
+uint32_t cats_net_member(uint64_t set, uint32_t place)
+{
+	while (place-- > 0)
+		set &= set - 1U;
+	return (uint32_t)__builtin_ctzll(set);
+}
+
+uint32_t cats_net_opening_us(void)
+{
+	return cats_air_slot_us(cats_frame_length(CATS_FRAME_BEACON, CATS_NET_BEACON_BYTES));
+}
+
+uint32_t cats_net_slot_us(const struct cats_net *n, enum cats_net_part part)
+{
+	if (part == CATS_NET_REPAIR)
+		return cats_air_slot_us(cats_frame_length(
+			CATS_FRAME_CODED, CATS_NET_CODED_BYTES + cats_net_bits_bytes(n) + n->layout.payload));
+	if (part == CATS_NET_DECIDE || n->site == 0)
+		return cats_air_slot_us(
+			cats_frame_length(CATS_FRAME_BEACON, CATS_NET_BEACON_BYTES + cats_net_status_bytes(n)));
+	return cats_air_slot_us(cats_frame_length(CATS_FRAME_STATUS, cats_net_status_bytes(n)));
+}
+
+/* From slot to slot. The second decider repeats what the first decides. */
+uint32_t cats_net_step_us(const struct cats_net *n, enum cats_net_part part)
+{
+	return cats_net_slot_us(n, part) + (part == CATS_NET_DECIDE ? cats_net_pause_us(n) : 0U);
+}
+
+/* Between parts, so that the last frame of one is known when the first of the next is made: the lead, the slack, and
+ * what a receiver needs after a frame (22 for CCM, 10 for an interrupt), less the gap that is there anyway. */
+uint32_t cats_net_pause_us(const struct cats_net *n)
+{
+	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + 32U - CATS_AIR_GAP_US);
+}
+
+uint32_t cats_net_decider_count(const struct cats_net *n)
+{
+	const uint32_t count = cats_net_count(n->desc.receivers);
+
+	return count < CATS_NET_DECIDERS ? count : CATS_NET_DECIDERS;
+}
+
+/* Another pair in each block, so that a dead device does not decide nothing for ever. */
+uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k)
+{
+	const uint32_t count = cats_net_count(n->desc.receivers);
+
+	return cats_net_member(n->desc.receivers, (n->site + CATS_NET_DECIDERS * block + k) % count);
+}
+
+/* A sender all of whose packets nobody else has must send itself. Where receivers pass on what they have, that is every
+ * second slot, and the others go round; where the senders do not even listen to each other (a single sink) it is all.
+ */
+uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot)
+{
+	const uint64_t lonely = n->senders & ~n->held & ~n->dead;
+	const bool shared = n->site == 0 || (n->senders & ~n->desc.receivers) == 0;
+	uint64_t set = shared ? n->everyone : n->senders;
+
+	if (lonely != 0 && (!shared || (n->block > 0 && slot % 2U == 0))) {
+		set = lonely;
+		slot /= shared ? 2U : 1U;
+	}
+	/* Turns go round from a place that is drawn: no device depends on the same neighbour in each block. */
+	return cats_net_member(set, (cats_random_below(n->site, n->block, 64U) + slot) % cats_net_count(set));
+}
+
+bool cats_net_yields(struct cats_net *n, uint32_t own_us, uint32_t shown_us)
+{
+	n->later = (uint8_t)(shown_us > own_us ? n->later + 1U : 0U);
+	if (n->later < LATER_FRAMES && shown_us >= own_us)
+		return false;
+	n->later = 0;
+	return true;
+}
+
+static uint32_t data_slot_us(const struct cats_net *n, uint32_t device, uint32_t index)
+{
+	const uint32_t bytes = cats_net_packet_bytes(&n->layout, &n->desc, n->layout.first[device] + index);
+
+	return cats_air_slot_us(cats_frame_length(CATS_FRAME_DATA, CATS_NET_DATA_BYTES + bytes));
+}
+
+static bool has_packet(const struct cats_net *n, uint32_t device, uint32_t index)
+{
+	return n->layout.first[device] + index < n->layout.first[device + 1U];
+}
+
+/* The cursor is on a slot, or behind the last (round = rounds). */
+static void step(struct cats_net_cursor *c, const struct cats_net *n)
+{
+	if (c->round < n->layout.rounds && has_packet(n, c->device, c->round)) {
+		c->at_us += data_slot_us(n, c->device, c->round);
+		c->order++;
+	}
+	do {
+		if (++c->device >= n->config.devices) {
+			c->device = 0;
+			c->round++;
+		}
+	} while (c->round < n->layout.rounds && !has_packet(n, c->device, c->round));
+}
+
+static void to_first(struct cats_net_cursor *c, const struct cats_net *n)
+{
+	*c = (struct cats_net_cursor){0};
+	if (n->layout.rounds > 0 && !has_packet(n, 0, 0))
+		step(c, n);
+}
+
+void cats_net_cursor_start(struct cats_net *n)
+{
+	struct cats_net_cursor c;
+
+	to_first(&n->cursor, n);
+	for (c = n->cursor; c.round < n->layout.rounds;)
+		step(&c, n);
+	n->slots_us = c.at_us;
+}
+
+void cats_net_cursor_pass(struct cats_net *n, int64_t now_us)
+{
+	while (n->cursor.round < n->layout.rounds) {
+		const struct cats_net_cursor c = n->cursor;
+
+		step(&n->cursor, n);
+		/* Until the next slot has its first bits, the frame of this one may still be decrypted. */
+		if ((int64_t)n->start_us + n->cursor.at_us + CATS_AIR_ADDRESS_US > now_us) {
+			n->cursor = c;
+			return;
+		}
+		if (c.device == n->config.self || !n->storing || cats_net_in(n->dead, c.device))
+			continue;
+		n->passed++;
+		n->lost = (uint16_t)(n->lost +
+				     !cats_repair_has(&n->repair, (uint32_t)n->layout.first[c.device] + c.round));
+	}
+}
+
+uint32_t cats_net_data_offset_us(uint16_t *order, const struct cats_net *n, uint32_t device, uint32_t index)
+{
+	struct cats_net_cursor c = n->cursor;
+
+	if (index < c.round || (index == c.round && device < c.device))
+		to_first(&c, n);
+	while (c.round < n->layout.rounds && (c.round != index || c.device != device))
+		step(&c, n);
+	*order = c.order;
+	return c.at_us;
+}
+
+static struct cats_net_slot find_data(const struct cats_net *n, uint32_t from_us, uint32_t device)
+{
+	struct cats_net_cursor c = n->cursor;
+
+	while (c.round < n->layout.rounds &&
+	       (n->start_us + c.at_us < from_us || (device != ANYBODY && c.device != device)))
+		step(&c, n);
+	if (c.round >= n->layout.rounds)
+		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+	return (struct cats_net_slot){
+		.at_us = n->start_us + c.at_us, .owner = c.device, .index = c.round, .order = c.order};
+}
+
+static uint32_t slots_of(const struct cats_net *n)
+{
+	switch (n->part) {
+	case CATS_NET_REPAIR:
+		return n->repairs;
+	case CATS_NET_STATUS:
+		return cats_net_count(n->desc.receivers);
+	case CATS_NET_DECIDE:
+		return cats_net_decider_count(n);
+	default:
+		return 0;
+	}
+}
+
+static uint32_t owner_of(const struct cats_net *n, uint32_t slot)
+{
+	switch (n->part) {
+	case CATS_NET_REPAIR:
+		return cats_net_repair_owner(n, slot);
+	case CATS_NET_STATUS:
+		return cats_net_member(n->desc.receivers, slot);
+	default:
+		return cats_net_decider(n, n->block, slot);
+	}
+}
+
+struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us, uint32_t device)
+{
+	if (n->part == CATS_NET_SLOTS)
+		return find_data(n, from_us, device);
+	for (uint32_t i = 0, count = slots_of(n); i < count; i++) {
+		const uint32_t at_us = n->part_us + i * cats_net_step_us(n, n->part);
+		const uint32_t owner = owner_of(n, i);
+
+		if (at_us >= from_us && (device == ANYBODY || owner == device))
+			return (struct cats_net_slot){.at_us = at_us, .owner = (uint8_t)owner, .index = (uint16_t)i};
+	}
+	return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+}
+
+uint32_t cats_net_decide_end_us(const struct cats_net *n)
+{
+	return n->part_us + cats_net_decider_count(n) * cats_net_step_us(n, CATS_NET_DECIDE) - cats_net_pause_us(n);
+}
+
+uint32_t cats_net_part_end_us(const struct cats_net *n)
+{
+	switch (n->part) {
+	case CATS_NET_SLOTS:
+		return n->start_us + n->slots_us;
+	case CATS_NET_REPAIR:
+		if (n->repairs == 0)
+			return n->part_us + (n->block == 0 ? cats_net_pause_us(n) : 0);
+		return n->part_us + n->repairs * cats_net_slot_us(n, CATS_NET_REPAIR) + cats_net_pause_us(n) +
+		       cats_net_round_up(cats_repair_decode_us(&n->layout));
+	case CATS_NET_STATUS:
+		return n->part_us + slots_of(n) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n);
+	default:
+		return cats_net_decide_end_us(n) + cats_net_pause_us(n);
+	}
+}
