@@ -325,14 +325,13 @@ uint32_t cats_node_payload(const struct cats_node *n, uint8_t sender, uint16_t n
 	if (!is_own(n, sender) && (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) == 0)
 		return 0;
 	span = cats_message_span(&message, number);
-	for (uint32_t i = 0; i < span.count; i++, payload += span.bytes) {
-		const uint8_t *row = cats_node_arena(n, site->view + (span.first_token + i) * site->stride);
-
-		if (is_own(n, sender))
-			copy_own(payload, n, site, span.first_token + i, &span);
-		else
-			memcpy(payload, row + from->first * site->column_bytes + span.first_byte, span.bytes);
-	}
+	if (is_own(n, sender))
+		copy_own(payload, n, site, &span);
+	else
+		cats_copy_rows(payload, span.bytes,
+			       (const uint8_t *)cats_node_arena(n, site->view + span.first_token * site->stride) +
+				       from->first * site->column_bytes + span.first_byte,
+			       site->stride, span.bytes, span.count);
 	return span.count * span.bytes;
 }
 
