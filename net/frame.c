@@ -60,7 +60,7 @@ uint32_t cats_frame_seal(uint8_t frame[CATS_FRAME_BYTES_MAX], const struct cats_
 
 	if (plain_bytes == 0 || plain_bytes > CATS_AEAD_PLAIN_MAX || length > CATS_AIR_LENGTH_MAX)
 		return 0;
-	frame[0] = (uint8_t)(moment->sender << 2 | kind);
+	frame[0] = (uint8_t)((uint32_t)moment->sender << 2 | (uint32_t)kind);
 	frame[1] = (uint8_t)length;
 	if (kind == CATS_FRAME_BEACON) {
 		put32(sealed, moment->epoch);
