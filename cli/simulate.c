@@ -10,10 +10,11 @@
 
 struct arguments {
 	struct cats_common common;
-	const char *plan, *data, *topology, *csv, *pcapng, *timeline;
+	const char *plan, *data, *topology, *faults, *csv, *pcapng, *timeline;
 	uint64_t limit;
 	double link_loss, bursts;
 	uint32_t drift_ppm;
+	enum cats_protocol protocol;
 };
 
 enum own_option {
@@ -24,6 +25,7 @@ enum own_option {
 	OPT_INTERFERENCE,
 	OPT_DRIFT,
 	OPT_PROTOCOL,
+	OPT_FAULTS,
 	OPT_TRACE,
 	OPT_PCAPNG,
 	OPT_TIMELINE,
@@ -37,13 +39,23 @@ static const struct argp_option option_list[] = {
 	{"interference", OPT_INTERFERENCE, "P", 0, "Share of time with a strong interferer, in bursts of 0.5 ms (0)",
 	 1},
 	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
-	{"protocol", OPT_PROTOCOL, "NAME", 0, "bare (default): each packet once, no repair", 1},
+	{"protocol", OPT_PROTOCOL, "NAME", 0, "somegather (default), or bare: each packet once, no repair", 1},
+	{"faults", OPT_FAULTS, "FILE", 0, "Kill, reboot and freeze nodes as a script says", 1},
 	{"trace", OPT_TRACE, "FILE", 0, "Every transmission and reception of the first 32 samples, as CSV", 2},
 	{"pcapng", OPT_PCAPNG, "FILE", 0, "The same as a capture for Wireshark", 2},
 	{"timeline", OPT_TIMELINE, "FILE", 0, "The first sample's inference as SVG, a row a node", 2},
 	CATS_COMMON_OPTIONS,
 	{0},
 };
+
+static enum cats_protocol protocol_of(const char *name)
+{
+	enum cats_protocol protocol = 0;
+
+	while (protocol < CATS_PROTOCOLS && strcmp(name, cats_protocol_names[protocol]) != 0)
+		protocol++;
+	return protocol;
+}
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -71,8 +83,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		a->drift_ppm = (uint32_t)cats_argument_count(state, "--drift", text, 0, CATS_CLOCK_DRIFT_PPM_MAX);
 		return 0;
 	case OPT_PROTOCOL:
-		if (strcmp(text, "bare") != 0)
-			argp_error(state, "--protocol: \"%s\" is unknown: bare is known", text);
+		a->protocol = protocol_of(text);
+		if (a->protocol == CATS_PROTOCOLS)
+			argp_error(state, "--protocol: \"%s\" is neither somegather nor bare", text);
+		return 0;
+	case OPT_FAULTS:
+		a->faults = text;
 		return 0;
 	case OPT_TRACE:
 		a->csv = text;
@@ -148,7 +164,7 @@ static cJSON *describe(const struct cats_simulation_result *r, const struct cats
 	cJSON_AddNumberToObject(object, "value", r->value);
 	cJSON_AddNumberToObject(object, "samples", (double)r->samples);
 	cJSON_AddNumberToObject(object, "devices", r->devices);
-	cJSON_AddStringToObject(object, "protocol", "bare");
+	cJSON_AddStringToObject(object, "protocol", cats_protocol_names[a->protocol]);
 	cJSON_AddStringToObject(object, "topology", a->topology != NULL ? a->topology : "full");
 	cJSON_AddNumberToObject(object, "link_loss", a->link_loss);
 	cJSON_AddNumberToObject(object, "received_share",
@@ -161,6 +177,7 @@ static cJSON *describe(const struct cats_simulation_result *r, const struct cats
 	cJSON_AddNumberToObject(object, "air_bytes", r->air_bytes);
 	cJSON_AddNumberToObject(object, "frames", r->frames);
 	cJSON_AddNumberToObject(object, "slots", r->slots);
+	cJSON_AddNumberToObject(object, "refused_frames", (double)r->refused);
 	add_gathers(object, r, &plan->integer.config);
 	add_energy(object, r);
 	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
@@ -172,8 +189,10 @@ static enum cats_status simulate(struct cats_simulation_result *result, struct c
 {
 	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
 	const struct cats_simulation_options options = {
+		.protocol = a->protocol,
 		.limit = a->limit,
 		.topology = a->topology,
+		.faults = a->faults,
 		.link_loss = a->link_loss,
 		.burst_share = a->bursts,
 		.drift_ppm = a->drift_ppm,

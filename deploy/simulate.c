@@ -8,12 +8,16 @@
 #include "deploy/samples.h"
 #include "deploy/score.h"
 #include "sim/bare.h"
+#include "sim/faults.h"
+#include "sim/somegather.h"
+
+const char *const cats_protocol_names[CATS_PROTOCOLS] = {"somegather", "bare"};
 
 /* What is kept of one sample, so that sums are made in the order of samples. */
 struct outcome {
 	struct cats_score score;
 	cats_time latency, waiting, air, length;
-	uint64_t expected, arrived, frames, air_bytes;
+	uint64_t expected, arrived, refused, frames, air_bytes;
 	uint32_t slots;
 };
 
@@ -21,8 +25,9 @@ struct run {
 	const struct cats_plan *plan;
 	const struct cats_dataset *data;
 	const struct cats_simulation_options *options;
-	struct cats_kernels kernels;
 	struct cats_topology topology;
+	struct cats_faults faults;
+	size_t block;                 /* samples */
 	struct cats_samples *samples; /* [lanes] */
 	uint32_t lane_count;
 	size_t count;             /* of samples */
@@ -45,6 +50,7 @@ static void note(const struct run *run, const struct cats_samples *samples, size
 		.length = r->end - r->start,
 		.expected = r->expected,
 		.arrived = r->arrived,
+		.refused = r->refused,
 		.frames = r->frames,
 		.air_bytes = r->air_bytes,
 		.slots = r->slots,
@@ -55,18 +61,46 @@ static void note(const struct run *run, const struct cats_samples *samples, size
 		run->energy_uj[sample * run->devices + j] = cats_energy_uj(r->spent[j]);
 }
 
-static enum cats_status play_block(const struct run *run, struct cats_samples *samples, struct cats_bare *bare,
+/* The nodes of one block, whatever plays them: one of the two. */
+struct stage {
+	struct cats_bare *bare;
+	struct cats_somegather *somegather;
+};
+
+static enum cats_status raise_stage(struct stage *stage, const struct run *run, const struct cats_play_options *play,
+				    struct cats_error *error)
+{
+	*stage = (struct stage){0};
+	return run->options->protocol == CATS_PROTOCOL_BARE
+		       ? cats_bare_create(&stage->bare, &run->plan->shards, play, error)
+		       : cats_somegather_create(&stage->somegather, &run->plan->shards, play, error);
+}
+
+static void strike_stage(struct stage *stage)
+{
+	cats_bare_free(stage->bare);
+	cats_somegather_free(stage->somegather);
+}
+
+static enum cats_status infer(struct cats_play_report *report, const struct stage *stage,
+			      const struct cats_fleet_input *input, size_t number, struct cats_error *error)
+{
+	return stage->bare != NULL ? cats_bare_infer(report, stage->bare, input, (uint16_t)number, error)
+				   : cats_somegather_infer(report, stage->somegather, input, error);
+}
+
+static enum cats_status play_block(const struct run *run, struct cats_samples *samples, const struct stage *stage,
 				   size_t block, struct cats_error *error)
 {
-	const size_t first = block * CATS_SIMULATION_BLOCK;
+	const size_t first = block * run->block;
 	enum cats_status status = CATS_OK;
 
-	for (size_t i = 0; status == CATS_OK && i < CATS_SIMULATION_BLOCK && first + i < run->count; i++) {
+	for (size_t i = 0; status == CATS_OK && i < run->block && first + i < run->count; i++) {
 		const struct cats_fleet_input input =
 			cats_samples_input(samples, &run->plan->integer, (uint32_t)(first + i));
 		struct cats_play_report report;
 
-		status = cats_bare_infer(&report, bare, &input, (uint16_t)i, error);
+		status = infer(&report, stage, &input, i, error);
 		if (status == CATS_OK)
 			note(run, samples, first + i, &report);
 	}
@@ -78,20 +112,22 @@ static enum cats_status simulate_block(void *context, uint32_t lane, size_t bloc
 	const struct run *run = context;
 	const struct cats_simulation_options *options = run->options;
 	const struct cats_play_options play = {
-		.kernels = &run->kernels,
+		.kernels = cats_play_kernels(run->plan->facts.limits->target),
 		.topology = &run->topology,
 		.link_loss = options->link_loss,
 		.burst_share = options->burst_share,
 		.drift_ppm = options->drift_ppm,
 		.seed = cats_random_key(options->seed, block),
+		.faults = run->faults.list,
+		.fault_count = run->faults.count,
 		.observer = block == 0 ? options->observer : (struct cats_observer){0},
 	};
-	struct cats_bare *bare;
-	enum cats_status status = cats_bare_create(&bare, &run->plan->shards, &play, error);
+	struct stage stage;
+	enum cats_status status = raise_stage(&stage, run, &play, error);
 
 	if (status == CATS_OK)
-		status = play_block(run, &run->samples[lane], bare, block, error);
-	cats_bare_free(bare);
+		status = play_block(run, &run->samples[lane], &stage, block, error);
+	strike_stage(&stage);
 	return status;
 }
 
@@ -139,6 +175,7 @@ static void add_up(struct cats_simulation_result *out, const struct run *run)
 		out->missing += o->score.missing;
 		out->expected += o->expected;
 		out->arrived += o->arrived;
+		out->refused += o->refused;
 		out->slots += o->slots;
 		out->frames += (double)o->frames;
 		out->air_bytes += (double)o->air_bytes;
@@ -163,7 +200,7 @@ static void add_up(struct cats_simulation_result *out, const struct run *run)
 
 static enum cats_status run_lanes(struct cats_simulation_result *out, struct run *run, struct cats_error *error)
 {
-	const size_t blocks = (run->count + CATS_SIMULATION_BLOCK - 1U) / CATS_SIMULATION_BLOCK;
+	const size_t blocks = (run->count + run->block - 1U) / run->block;
 	cats_time *latencies = calloc(run->count, sizeof *latencies);
 	enum cats_status status = CATS_OK;
 
@@ -197,9 +234,19 @@ static void free_run(struct run *run)
 	free(run->outcomes);
 	free(run->gathers);
 	free(run->energy_uj);
+	free(run->faults.list);
 }
 
-enum cats_status cats_simulate(struct cats_simulation_result *out, struct cats_plan *plan,
+static enum cats_status open_faults(struct run *run, struct cats_error *error)
+{
+	if (run->options->protocol != CATS_PROTOCOL_SOMEGATHER)
+		return cats_fail(error, CATS_ERR_USAGE, "%s: faults need the protocol somegather",
+				 run->options->faults);
+	run->block = run->count;
+	return cats_faults_open(&run->faults, run->options->faults, run->devices, error);
+}
+
+enum cats_status cats_simulate(struct cats_simulation_result *out, const struct cats_plan *plan,
 			       const struct cats_dataset *data, const char *name,
 			       const struct cats_simulation_options *options, struct cats_error *error)
 {
@@ -210,6 +257,7 @@ enum cats_status cats_simulate(struct cats_simulation_result *out, struct cats_p
 		.count = options->limit != 0 && options->limit < data->samples ? options->limit : data->samples,
 		.sites = cats_integer_sites(&plan->integer.config),
 		.devices = plan->facts.device_count,
+		.block = CATS_SIMULATION_BLOCK,
 	};
 	enum cats_status status = cats_samples_check(data, &plan->integer, name, error);
 
@@ -218,12 +266,10 @@ enum cats_status cats_simulate(struct cats_simulation_result *out, struct cats_p
 	if (status == CATS_OK)
 		status = cats_topology_open(&run.topology, options->topology ? options->topology : "full", run.devices,
 					    options->seed, error);
-	if (status == CATS_OK && !cats_play_kernels(&run.kernels, plan->facts.limits->target))
-		status = cats_fail(error, CATS_ERR_USAGE, "simulation: no kernels for this processor");
-	if (status == CATS_OK) {
-		cats_shards_unpack(&plan->shards);
+	if (status == CATS_OK && options->faults != NULL)
+		status = open_faults(&run, error);
+	if (status == CATS_OK)
 		status = run_lanes(out, &run, error);
-	}
 	free_run(&run);
 	if (status < 0)
 		cats_simulation_free(out);

@@ -13,9 +13,19 @@
  * blocks are shared out to threads. */
 #define CATS_SIMULATION_BLOCK 32U
 
+enum cats_protocol {
+	CATS_PROTOCOL_SOMEGATHER, /* authenticated, repaired: net/ */
+	CATS_PROTOCOL_BARE,       /* each packet once: sim/bare.h */
+	CATS_PROTOCOLS
+};
+extern const char *const cats_protocol_names[CATS_PROTOCOLS];
+
 struct cats_simulation_options {
+	enum cats_protocol protocol;
 	size_t limit;         /* at most so many samples, from the first on; 0 = all */
 	const char *topology; /* as cats_topology_open; NULL: "full" */
+	const char *
+		faults; /* a script's file (sim/faults.h), for somegather; then all samples are one block. NULL: none */
 	double link_loss, burst_share;
 	uint32_t drift_ppm; /* clocks are off by up to ± this */
 	uint64_t seed;
@@ -30,6 +40,7 @@ struct cats_simulation_result {
 	size_t samples;
 	uint64_t missing, results;  /* results that did not arrive, and all, of all samples */
 	uint64_t expected, arrived; /* values, over all samples and nodes */
+	uint64_t refused;           /* frames received and not believed or understood */
 	double latency_p50_us, latency_p90_us, latency_max_us;
 	double waiting_share; /* of the latency: the sink had a gather open */
 	double slots, frames, air_bytes, air_us;
@@ -39,9 +50,9 @@ struct cats_simulation_result {
 	double virtual_us; /* of all inferences together */
 };
 
-/* Unpacks the plan's shards for the host's kernels, once. `name` is the data's, for errors. Owned memory:
+/* The plan's shards are as they were loaded, not unpacked. `name` is the data's, for errors. Owned memory:
  * cats_simulation_free. */
-CATS_MUST_CHECK enum cats_status cats_simulate(struct cats_simulation_result *out, struct cats_plan *plan,
+CATS_MUST_CHECK enum cats_status cats_simulate(struct cats_simulation_result *out, const struct cats_plan *plan,
 					       const struct cats_dataset *data, const char *name,
 					       const struct cats_simulation_options *options, struct cats_error *error);
 void cats_simulation_free(struct cats_simulation_result *result);

@@ -151,6 +151,7 @@ static enum cats_status measure_with(struct measurement *m, const struct cats_sh
 {
 	const struct cats_fleet_options options = {
 		.kernels = kernels,
+		.budget = CATS_PLAY_BUDGET,
 		.loss = {.link_q32 = lost ? UINT64_C(1) << 32 : 0},
 		.observe = measure_site,
 		.context = m,
@@ -201,7 +202,7 @@ static void step(struct cats_bare *b, uint32_t j)
 	int state = CATS_NODE_WORKING;
 
 	while (state == CATS_NODE_WORKING)
-		state = cats_node_step(node, UINT32_MAX);
+		state = cats_node_step(node, CATS_PLAY_BUDGET);
 	if (state < 0) {
 		fail_within(b, cats_fail(b->error, CATS_ERR_MISMATCH, "%s: node %u: %s", b->shards->name, j,
 					 cats_refusal_text(state)));
@@ -329,6 +330,10 @@ static void on_news(void *context, struct cats_world *world, uint32_t j, const s
 	case CATS_NEWS_BROKEN:
 	case CATS_NEWS_SILENCE:
 		break;
+	case CATS_NEWS_FATE:
+	case CATS_NEWS_SENDING:
+	case CATS_NEWS_PASSED:
+		return;
 	}
 	b->nodes[j].slot++;
 	next_slot(b, j);

@@ -6,13 +6,26 @@
 #include "sim/fleet.h"
 #include "sim/world.h"
 
+enum cats_fault_kind { CATS_FAULT_KILL, CATS_FAULT_REBOOT, CATS_FAULT_FREEZE };
+
+/* What happens to a node that is not the radio's doing. */
+struct cats_fault {
+	uint32_t inference; /* from 0 on */
+	uint32_t node;
+	cats_time after; /* the inference's start */
+	enum cats_fault_kind kind;
+	cats_time lasting; /* FREEZE: so long it does nothing, and then goes on */
+};
+
 struct cats_play_options {
-	const struct cats_kernels *kernels; /* whose costs are the processors' time; must suit the shards' target */
+	const struct cats_kernels *kernels; /* whose costs are the processors' time; must suit the shards */
 	const struct cats_topology *topology;
 	double link_loss, burst_share;
 	uint32_t drift_ppm;
 	uint64_t seed;
 	struct cats_observer observer;
+	const struct cats_fault *faults; /* [fault_count], of nodes and inferences that there are */
+	uint32_t fault_count;
 	/* As in struct cats_medium_options. */
 	bool (*lose)(void *context, const struct cats_transmission *frame, uint32_t receiver);
 	void *context;
@@ -21,13 +34,14 @@ struct cats_play_options {
 /* One inference. Pointers are valid until the next one. */
 struct cats_play_report {
 	cats_time start, end; /* from the source's input in hand to the last node's being done */
-	cats_time latency;    /* from the source's input in hand to the result at the sink */
+	cats_time latency;    /* from the source's input in hand to the result at the sink; without one, to the end */
 	uint32_t sites;
 	const cats_time *gather; /* [sites] from the first node that had the gather open to the last that ended it */
 	cats_time waiting; /* of the latency: the sink had a gather open; the rest it computed or was ready early */
 	uint32_t slots;    /* given to frames, used or not */
 	cats_time air;     /* of all frames */
 	uint64_t frames, air_bytes;     /* sent; bytes with everything around the payload */
+	uint64_t refused;               /* frames that nodes received and did not believe or understand */
 	uint64_t expected, arrived;     /* values, over all nodes */
 	cats_time (*spent)[CATS_DRAWS]; /* [nodes], start … end */
 	const struct cats_node *sink;   /* has the result */
@@ -39,8 +53,10 @@ struct cats_station {
 	uint8_t *arena;
 };
 
-/* The host's fastest kernels for unpacked shards (cats_shards_unpack), which count the cycles of a device of `target`:
- * the same work in units of the same size, at that target's estimated costs. */
-CATS_MUST_CHECK bool cats_play_kernels(struct cats_kernels *out, enum cats_target target);
+/* A target's own kernels, which run on the host too: the units of work and their estimated cycles are the device's. */
+const struct cats_kernels *cats_play_kernels(enum cats_target target);
+
+/* Of a step: no limit, yet in units, because a host that runs whole ops at once charges no cycles for them. */
+#define CATS_PLAY_BUDGET (UINT32_MAX - 1U)
 
 #endif

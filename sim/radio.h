@@ -13,8 +13,8 @@
 #define CATS_RADIO_PAYLOAD_MAX 255U
 #define CATS_RADIO_PDU_MAX (CATS_RADIO_HEADER_BYTES + CATS_RADIO_PAYLOAD_MAX)
 
-/* From TXEN to the first bit, fast mode: 40.0 us were measured, 41 suspected; from RXEN to receiving: 40.3 us. */
-#define CATS_RADIO_TX_RAMP (41 * CATS_TIME_US)
+/* From TXEN to the first bit, fast mode: 40.0 us were measured; from RXEN to receiving: 40.3 us. */
+#define CATS_RADIO_TX_RAMP (40 * CATS_TIME_US)
 #define CATS_RADIO_RX_RAMP (41 * CATS_TIME_US)
 /* A receiver's events (ADDRESS, END) come so long after the bits were on air. */
 #define CATS_RADIO_RX_DELAY (5 * CATS_TIME_US)

@@ -10,9 +10,8 @@
 
 #include "core/random.h"
 #include "io/file.h"
+#include "sim/lines.h"
 
-#define MAX_FILE_BYTES (1U << 20)
-#define MAX_WORDS 5 /* one more than any line needs */
 #define FULL_SIDE_M 5.0
 #define LINE_REACH_M 10.0 /* the farthest neighbour on a line */
 #define GRID_STEP_M 5.0
@@ -191,7 +190,7 @@ enum cats_status cats_topology_open(struct cats_topology *out, const char *spec,
 		return open_line(out, spec, nodes, seed, error);
 	if (strncmp(spec, "grid:", 5) == 0)
 		return open_grid(out, spec, nodes, seed, error);
-	status = cats_file_read(&text, &size, spec, MAX_FILE_BYTES, error);
+	status = cats_file_read(&text, &size, spec, CATS_LINES_MAX_BYTES, error);
 	if (status < 0)
 		return status;
 	status = cats_topology_parse(out, (char *)text, size, spec, nodes, seed, error);
@@ -205,53 +204,26 @@ struct parser {
 	struct layout layout;
 	enum pair pairs[CATS_DEVICES_MAX * CATS_DEVICES_MAX];
 	bool counted, any_placed;
-	uint32_t line;
-	const char *name;
-	struct cats_error *error;
+	struct cats_lines lines;
 };
-
-static enum cats_status refuse(const struct parser *p, const char *rule)
-{
-	return cats_fail(p->error, CATS_ERR_FORMAT, "%s: line %u: %s", p->name, p->line, rule);
-}
 
 static enum cats_status read_node(uint32_t *out, const struct parser *p, const char *word)
 {
-	char *end;
-	const unsigned long value = strtoul(word, &end, 10);
-
-	if (*word < '0' || *word > '9' || *end != '\0' || value >= p->layout.nodes)
-		return cats_fail(p->error, CATS_ERR_FORMAT, "%s: line %u: \"%s\" is not a node from 0 to %u", p->name,
-				 p->line, word, p->layout.nodes - 1U);
-	*out = (uint32_t)value;
-	return CATS_OK;
-}
-
-static enum cats_status read_number(double *out, const struct parser *p, const char *word, double least, double most)
-{
-	char *end;
-
-	/* strtod also takes nan, inf and hexadecimal. */
-	*out = strtod(word, &end);
-	if (word[strspn(word, "+-.0123456789eE")] != '\0' || end == word || *end != '\0' ||
-	    !(*out >= least && *out <= most))
-		return cats_fail(p->error, CATS_ERR_FORMAT, "%s: line %u: \"%s\" is not a number from %g to %g",
-				 p->name, p->line, word, least, most);
-	return CATS_OK;
+	return cats_lines_count(out, &p->lines, word, p->layout.nodes, "a node");
 }
 
 static enum cats_status parse_nodes(struct parser *p, char *const *words)
 {
 	double count;
-	const enum cats_status status = read_number(&count, p, words[1], 1, CATS_DEVICES_MAX);
+	const enum cats_status status = cats_lines_number(&count, &p->lines, words[1], 1, CATS_DEVICES_MAX);
 
 	if (status < 0)
 		return status;
 	if (count != p->layout.nodes)
-		return cats_fail(p->error, CATS_ERR_MISMATCH, "%s: line %u: %s nodes, the plan has %u devices", p->name,
-				 p->line, words[1], p->layout.nodes);
+		return cats_fail(p->lines.error, CATS_ERR_MISMATCH, "%s: line %u: %s nodes, the plan has %u devices",
+				 p->lines.name, p->lines.line, words[1], p->layout.nodes);
 	if (p->counted)
-		return refuse(p, "\"nodes\" is there twice");
+		return cats_lines_refuse(&p->lines, "\"nodes\" is there twice");
 	p->counted = true;
 	return CATS_OK;
 }
@@ -262,11 +234,11 @@ static enum cats_status parse_node(struct parser *p, char *const *words)
 	enum cats_status status = read_node(&i, p, words[1]);
 
 	if (status == CATS_OK && p->layout.placed[i])
-		return refuse(p, "the node has a position already");
+		return cats_lines_refuse(&p->lines, "the node has a position already");
 	if (status == CATS_OK)
-		status = read_number(&p->layout.x[i], p, words[2], -1e4, 1e4);
+		status = cats_lines_number(&p->layout.x[i], &p->lines, words[2], -1e4, 1e4);
 	if (status == CATS_OK)
-		status = read_number(&p->layout.y[i], p, words[3], -1e4, 1e4);
+		status = cats_lines_number(&p->layout.y[i], &p->lines, words[3], -1e4, 1e4);
 	if (status < 0)
 		return status;
 	p->layout.placed[i] = true;
@@ -283,9 +255,9 @@ static enum cats_status parse_pair(uint32_t *i, uint32_t *j, struct parser *p, c
 	if (status < 0)
 		return status;
 	if (*i == *j)
-		return refuse(p, "a node and itself");
+		return cats_lines_refuse(&p->lines, "a node and itself");
 	if (p->pairs[*i * p->layout.nodes + *j] != BY_POSITION)
-		return refuse(p, "these two nodes have a line already");
+		return cats_lines_refuse(&p->lines, "these two nodes have a line already");
 	p->pairs[*i * p->layout.nodes + *j] = kind;
 	p->pairs[*j * p->layout.nodes + *i] = kind;
 	return CATS_OK;
@@ -298,7 +270,7 @@ static enum cats_status parse_link(struct parser *p, char *const *words)
 	enum cats_status status = parse_pair(&i, &j, p, words, GIVEN);
 
 	if (status == CATS_OK)
-		status = read_number(&db, p, words[3], 0, 200);
+		status = cats_lines_number(&db, &p->lines, words[3], 0, 200);
 	if (status == CATS_OK)
 		set_path(p->out, i, j, db);
 	return status;
@@ -313,12 +285,12 @@ static enum cats_status parse_cut(struct parser *p, char *const *words)
 
 static enum cats_status parse_exponent(struct parser *p, char *const *words)
 {
-	return read_number(&p->layout.exponent, p, words[1], 1, 6);
+	return cats_lines_number(&p->layout.exponent, &p->lines, words[1], 1, 6);
 }
 
 static enum cats_status parse_shadowing(struct parser *p, char *const *words)
 {
-	return read_number(&p->layout.shadowing_db, p, words[1], 0, 20);
+	return cats_lines_number(&p->layout.shadowing_db, &p->lines, words[1], 0, 20);
 }
 
 static const struct directive {
@@ -332,37 +304,22 @@ static const struct directive {
 	{"exponent", 2, parse_exponent, "exponent X"}, {"shadowing", 2, parse_shadowing, "shadowing DB"},
 };
 
-static enum cats_status parse_words(struct parser *p, char *const *words, uint32_t count)
+static enum cats_status take(void *context, char *const *words, uint32_t count)
 {
+	struct parser *p = context;
+
 	if (!p->counted && strcmp(words[0], "nodes") != 0)
-		return refuse(p, "the first line is \"nodes COUNT\"");
+		return cats_lines_refuse(&p->lines, "the first line is \"nodes COUNT\"");
 	for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {
 		if (strcmp(words[0], directives[i].name) != 0)
 			continue;
 		if (count != directives[i].words)
-			return refuse(p, directives[i].form);
+			return cats_lines_refuse(&p->lines, directives[i].form);
 		return directives[i].parse(p, words);
 	}
-	return cats_fail(p->error, CATS_ERR_FORMAT,
-			 "%s: line %u: \"%s\": none of nodes, node, link, cut, exponent, shadowing", p->name, p->line,
-			 words[0]);
-}
-
-/* One line, already cut off and ended by a NUL. */
-static enum cats_status parse_line(struct parser *p, char *line)
-{
-	char *words[MAX_WORDS] = {0};
-	uint32_t count = 0;
-
-	p->line++;
-	line[strcspn(line, "#\r")] = '\0';
-	for (char *at = line + strspn(line, " \t"); *at != '\0' && count < MAX_WORDS; at += strspn(at, " \t")) {
-		words[count++] = at;
-		at += strcspn(at, " \t");
-		if (*at != '\0')
-			*at++ = '\0';
-	}
-	return count == 0 ? CATS_OK : parse_words(p, words, count);
+	return cats_fail(p->lines.error, CATS_ERR_FORMAT,
+			 "%s: line %u: \"%s\": none of nodes, node, link, cut, exponent, shadowing", p->lines.name,
+			 p->lines.line, words[0]);
 }
 
 /* Losses of the pairs that no line gives. */
@@ -372,8 +329,9 @@ static enum cats_status place(struct parser *p)
 
 	for (uint32_t i = 0; p->any_placed && i < n; i++)
 		if (!p->layout.placed[i])
-			return cats_fail(p->error, CATS_ERR_FORMAT,
-					 "%s: node %u has no position: either all nodes have one or none", p->name, i);
+			return cats_fail(p->lines.error, CATS_ERR_FORMAT,
+					 "%s: node %u has no position: either all nodes have one or none",
+					 p->lines.name, i);
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t j = i; j < n; j++) {
 			const enum pair kind = p->pairs[i * n + j];
@@ -409,26 +367,6 @@ static uint32_t first_unreached(const struct cats_topology *t)
 	return first;
 }
 
-static enum cats_status parse_text(struct parser *p, char *text, size_t size)
-{
-	enum cats_status status = CATS_OK;
-
-	if (memchr(text, '\0', size) != NULL)
-		return cats_fail(p->error, CATS_ERR_FORMAT, "%s: has a NUL byte: it must be text", p->name);
-	text[size] = '\0';
-	for (char *line = text; status == CATS_OK && line != NULL;) {
-		char *end = strchr(line, '\n');
-
-		if (end != NULL)
-			*end++ = '\0';
-		status = parse_line(p, line);
-		line = end;
-	}
-	if (status == CATS_OK && !p->counted)
-		return cats_fail(p->error, CATS_ERR_FORMAT, "%s: is empty: the first line is \"nodes COUNT\"", p->name);
-	return status;
-}
-
 enum cats_status cats_topology_parse(struct cats_topology *out, char *text, size_t size, const char *name,
 				     uint32_t nodes, uint64_t seed, struct cats_error *error)
 {
@@ -441,9 +379,10 @@ enum cats_status cats_topology_parse(struct cats_topology *out, char *text, size
 	out->nodes = nodes;
 	p->out = out;
 	p->layout = layout_of(nodes, seed);
-	p->name = name;
-	p->error = error;
-	status = parse_text(p, text, size);
+	p->lines = (struct cats_lines){.name = name, .error = error};
+	status = cats_lines_read(&p->lines, text, size, take, p);
+	if (status == CATS_OK && !p->counted)
+		status = cats_fail(error, CATS_ERR_FORMAT, "%s: is empty: the first line is \"nodes COUNT\"", name);
 	if (status == CATS_OK)
 		status = place(p);
 	free(p);

@@ -10,6 +10,7 @@
 enum event_kind {
 	WAKE,      /* number: tag */
 	COMPUTED,  /* number: tag */
+	FATE,      /* number: tag */
 	HEAR_RAMP, /* these five: number is the radio's plan */
 	HEAR,
 	HEAR_END,
@@ -22,7 +23,8 @@ enum event_kind {
 
 struct plan {
 	uint64_t number;
-	cats_time start, until; /* of sending, of listening; global */
+	bool sends;
+	cats_time start; /* of sending, global */
 	uint32_t bytes;
 	uint8_t pdu[CATS_RADIO_PDU_MAX];
 };
@@ -32,8 +34,8 @@ struct node {
 	uint64_t life; /* counts resets: events of an earlier life are nobody's */
 	cats_time frozen_until;
 	struct plan plan;
-	enum cats_draw radio; /* SEND, HEAR or NO_DRAW: off */
-	cats_time radio_since;
+	enum cats_draw radio;            /* SEND, HEAR or NO_DRAW: off */
+	cats_time radio_since, ready_at; /* HEAR: it is ramped up */
 	cats_time spent[CATS_DRAWS];
 };
 
@@ -165,6 +167,11 @@ void cats_world_wake(struct cats_world *w, uint32_t node, cats_time local, uint6
 	announce(w, node, WAKE, cats_clock_global(&w->nodes[node].clock, local), tag);
 }
 
+void cats_world_fate(struct cats_world *w, uint32_t node, cats_time at, uint64_t tag)
+{
+	announce(w, node, FATE, at, tag);
+}
+
 void cats_world_compute(struct cats_world *w, uint32_t node, uint64_t cycles, uint64_t tag)
 {
 	const struct cats_clock *clock = &w->nodes[node].clock;
@@ -183,9 +190,8 @@ void cats_world_send(struct cats_world *w, uint32_t node, cats_time local, const
 {
 	struct node *n = &w->nodes[node];
 
-	if (n->radio == CATS_DRAW_HEAR)
-		set_radio(w, node, NO_DRAW);
 	n->plan.number++;
+	n->plan.sends = true;
 	n->plan.start = cats_clock_global(&n->clock, local);
 	n->plan.bytes = bytes;
 	memcpy(n->plan.pdu, pdu, bytes);
@@ -198,21 +204,28 @@ void cats_world_listen(struct cats_world *w, uint32_t node, cats_time from, cats
 	const cats_time begin = cats_clock_global(&n->clock, from) - CATS_RADIO_RX_RAMP;
 
 	n->plan.number++;
-	n->plan.until = cats_clock_global(&n->clock, until);
+	n->plan.sends = false;
 	if (n->radio == CATS_DRAW_HEAR && begin <= w->now) {
-		cats_medium_listen(w->medium, node, w->now);
+		if (w->now < n->ready_at)
+			announce(w, node, HEAR, n->ready_at, n->plan.number);
+		else if (!cats_medium_listens(w->medium, node, w->now))
+			cats_medium_listen(w->medium, node, w->now);
+	} else if (n->radio == CATS_DRAW_SEND && begin < w->flights[node].frame->end) {
+		announce(w, node, HEAR_RAMP, w->flights[node].frame->end, n->plan.number);
 	} else {
 		if (n->radio == CATS_DRAW_HEAR)
 			set_radio(w, node, NO_DRAW);
 		announce(w, node, HEAR_RAMP, begin, n->plan.number);
 	}
-	announce(w, node, HEAR_END, n->plan.until, n->plan.number);
+	if (until < CATS_TIME_MAX)
+		announce(w, node, HEAR_END, cats_clock_global(&n->clock, until), n->plan.number);
 }
 
 void cats_world_quiet(struct cats_world *w, uint32_t node)
 {
 	w->nodes[node].plan.number++;
-	if (w->nodes[node].radio == CATS_DRAW_HEAR)
+	w->nodes[node].plan.sends = false;
+	if (w->nodes[node].radio == CATS_DRAW_HEAR && cats_medium_receiving(w->medium, node) == NULL)
 		set_radio(w, node, NO_DRAW);
 }
 
@@ -262,6 +275,7 @@ static void begin_frame(struct cats_world *w, uint32_t node)
 	announce(w, node, ADDRESS, cats_transmission_address(flight->frame), flight->frame->number);
 	announce(w, node, SENT, flight->frame->end, flight->frame->number);
 	announce(w, node, END, flight->frame->end + CATS_RADIO_RX_DELAY, flight->frame->number);
+	tell(w, node, &(struct cats_news){.kind = CATS_NEWS_SENDING});
 }
 
 static void address(struct cats_world *w, struct flight *flight)
@@ -282,7 +296,8 @@ static cats_time start_local(const struct cats_world *w, uint32_t node, const st
 	return captured - captured % CATS_TIME_TICK - (address - frame->start);
 }
 
-/* The frame's end at a node that took it up: the window closes, unless the node listens on at once. */
+/* The frame's end at a node that took it up: the window closes, unless the node listens on at once. What it plans to
+ * send stays. */
 static void hear_frame(struct cats_world *w, uint32_t node, const struct cats_transmission *frame,
 		       enum cats_reception result)
 {
@@ -295,7 +310,8 @@ static void hear_frame(struct cats_world *w, uint32_t node, const struct cats_tr
 	};
 
 	cats_medium_deafen(w->medium, node);
-	n->plan.number++;
+	if (!n->plan.sends)
+		n->plan.number++;
 	tell(w, node, &news);
 	if (n->radio == CATS_DRAW_HEAR && !cats_medium_listens(w->medium, node, w->now))
 		set_radio(w, node, NO_DRAW);
@@ -324,13 +340,17 @@ static void end_frame(struct cats_world *w, const struct flight *flight)
 	}
 }
 
+/* The node may go on listening without a break, or plan to send and listen until then; else the receiver goes off,
+ * unless a frame has begun. */
 static void end_window(struct cats_world *w, uint32_t node)
 {
-	if (cats_medium_receiving(w->medium, node) != NULL)
-		return;
-	w->nodes[node].plan.number++;
-	set_radio(w, node, NO_DRAW);
-	tell(w, node, &(struct cats_news){.kind = CATS_NEWS_SILENCE});
+	struct node *n = &w->nodes[node];
+	const bool receiving = cats_medium_receiving(w->medium, node) != NULL;
+	const uint64_t number = ++n->plan.number;
+
+	tell(w, node, &(struct cats_news){.kind = receiving ? CATS_NEWS_PASSED : CATS_NEWS_SILENCE});
+	if (n->plan.number == number && !receiving && n->radio == CATS_DRAW_HEAR)
+		set_radio(w, node, NO_DRAW);
 }
 
 /* An event that was due earlier is one that was announced or came too late. */
@@ -353,6 +373,7 @@ static void happen_to_radio(struct cats_world *w, const struct cats_event *event
 		return;
 	if (event->kind == HEAR_RAMP) {
 		set_radio(w, event->node, CATS_DRAW_HEAR);
+		w->nodes[event->node].ready_at = w->now + CATS_RADIO_RX_RAMP;
 		announce(w, event->node, HEAR, w->now + CATS_RADIO_RX_RAMP, event->number);
 	} else if (event->kind == HEAR) {
 		cats_medium_listen(w->medium, event->node, w->now);
@@ -374,6 +395,8 @@ static void happen(struct cats_world *w, const struct cats_event *event)
 		address(w, flight);
 	} else if (event->kind == END) {
 		end_frame(w, flight);
+	} else if (event->kind == FATE) {
+		tell(w, event->node, &(struct cats_news){.kind = CATS_NEWS_FATE, .tag = event->number});
 	} else if (!own_life) {
 		return;
 	} else if (event->kind == SENT) {
@@ -388,10 +411,11 @@ static void happen(struct cats_world *w, const struct cats_event *event)
 	}
 }
 
-/* What is about a frame on air concerns others too. */
+/* What is about a frame on air concerns others too, and fate comes when it comes. */
 static bool is_frozen(const struct cats_world *w, const struct cats_event *event)
 {
-	return event->kind != ADDRESS && event->kind != END && w->nodes[event->node].frozen_until > w->now;
+	return event->kind != ADDRESS && event->kind != END && event->kind != FATE &&
+	       w->nodes[event->node].frozen_until > w->now;
 }
 
 enum cats_status cats_world_run(struct cats_world *w, cats_time until, struct cats_error *error)

@@ -11,17 +11,21 @@ struct cats_world;
 
 enum cats_news_kind {
 	CATS_NEWS_WAKE,     /* cats_world_wake's time has come */
+	CATS_NEWS_FATE,     /* cats_world_fate's time has come */
 	CATS_NEWS_COMPUTED, /* cats_world_compute's work is done */
+	CATS_NEWS_SENDING,  /* the frame's first bit is on air: what comes next may be planned */
 	CATS_NEWS_SENT,     /* the frame's last bit is on air */
 	CATS_NEWS_MISSED,   /* a frame was to be sent sooner than the radio can be ready: nothing was sent */
 	CATS_NEWS_FRAME,    /* a frame with a right CRC */
 	CATS_NEWS_BROKEN,   /* a frame whose CRC is wrong */
 	CATS_NEWS_SILENCE,  /* a listening window ended and no frame had begun */
+	CATS_NEWS_PASSED, /* a window's end came, yet a frame has begun: it is received to its end unless the node acts
+			   */
 };
 
 struct cats_news {
 	enum cats_news_kind kind;
-	uint64_t tag;          /* of WAKE and COMPUTED */
+	uint64_t tag;          /* of WAKE, COMPUTED and FATE */
 	const uint8_t *pdu;    /* of FRAME: S0, LENGTH, payload; valid during the call */
 	uint32_t bytes;        /* of the PDU */
 	cats_time start_local; /* of FRAME and BROKEN: its first bit by the receiver's clock, as the 16 MHz timer that
@@ -69,10 +73,12 @@ cats_time cats_world_local(const struct cats_world *world, uint32_t node);
 const struct cats_clock *cats_world_clock(const struct cats_world *world, uint32_t node);
 uint32_t cats_world_nodes(const struct cats_world *world);
 
-/* What a node does; times are its own clock's. It has one plan for its radio: a new one replaces what was planned and
- * ends listening, unless it is to listen at once, which goes on without ramp-up. What a frame's sending needs of time
- * before its first bit is CATS_RADIO_TX_RAMP; a listening window is shortened by what is missing of CATS_RADIO_RX_RAMP
- * before it. A window closes when a frame was heard, or at `until` when none has begun by then. */
+/* What a node does; times are its own clock's. It has one plan for its radio: a new one replaces what was planned.
+ *
+ * Sending needs CATS_RADIO_TX_RAMP before the first bit; a receiver that is on stays on until then. A listening window
+ * is shortened by what is missing of CATS_RADIO_RX_RAMP before it; if the receiver is on and the window begins at once,
+ * it just goes on. A window closes when a frame was heard, or at `until` when none has begun by then; CATS_TIME_MAX:
+ * never. To be quiet ends listening, but for a frame that has begun. */
 void cats_world_wake(struct cats_world *world, uint32_t node, cats_time local, uint64_t tag);
 void cats_world_compute(struct cats_world *world, uint32_t node, uint64_t cycles, uint64_t tag);
 void cats_world_send(struct cats_world *world, uint32_t node, cats_time local, const uint8_t *pdu, uint32_t bytes);
@@ -81,6 +87,9 @@ void cats_world_quiet(struct cats_world *world, uint32_t node);
 
 /* Cycles that an interrupt takes beside everything else: they cost energy and delay nothing. */
 void cats_world_interrupt(struct cats_world *world, uint32_t node, uint64_t cycles);
+
+/* News of CATS_NEWS_FATE at a global time, whatever becomes of the node until then. */
+void cats_world_fate(struct cats_world *world, uint32_t node, cats_time at, uint64_t tag);
 
 /* A fault: forgets all that the node planned and does, and sends or hears nothing until it acts again. */
 void cats_world_reset(struct cats_world *world, uint32_t node);

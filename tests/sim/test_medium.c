@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "sim/faults.h"
 #include "sim/world.h"
 #include "tests/cmocka.h"
 
@@ -152,6 +153,41 @@ static void bad_topologies_are_refused_by_line_and_rule(void **state)
 		if (parse(&t, cases[i].text, 2, &error) >= 0)
 			fail_msg("accepted: %s", cases[i].text);
 		if (strstr(error.text, cases[i].says) == NULL || strstr(error.text, "net.txt: ") == NULL)
+			fail_msg("\"%s\": says \"%s\", not \"%s\"", cases[i].text, error.text, cases[i].says);
+	}
+}
+
+static void faults_are_read_or_refused_by_line(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{"3 20 kill\n", "line 1: INFERENCE MS kill NODE"},
+		{"\n3 20 kill 4\n", "line 2: \"4\" is not a node from 0 to 3"},
+		{"-3 20 kill 1\n", "\"-3\" is not an inference"},
+		{"3 -20 kill 1\n", "\"-20\" is not a number from 0"},
+		{"3 20 kill 1 5\n", "line 1: INFERENCE MS"},
+		{"3 20 freeze 1\n", "line 1: INFERENCE MS"},
+		{"3 20 melt 1\n", "line 1: INFERENCE MS"},
+	};
+	char good[] = "# so it goes\n3 20 kill 1\n5 0 reboot 1\n7 10.5 freeze 2 30";
+	struct cats_faults faults;
+
+	(void)state;
+	assert_int_equal(cats_faults_parse(&faults, good, strlen(good), "script", 4, NULL), CATS_OK);
+	assert_int_equal(faults.count, 3);
+	assert_int_equal(faults.list[1].kind, CATS_FAULT_REBOOT);
+	assert_int_equal(faults.list[2].inference, 7);
+	assert_int_equal(faults.list[2].after, 10500 * US);
+	assert_int_equal(faults.list[2].lasting, 30000 * US);
+	free(faults.list);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct cats_error error = {0};
+		char text[64];
+
+		snprintf(text, sizeof text, "%s", cases[i].text);
+		assert_true(cats_faults_parse(&faults, text, strlen(text), "script", 4, &error) < 0);
+		if (strstr(error.text, cases[i].says) == NULL)
 			fail_msg("\"%s\": says \"%s\", not \"%s\"", cases[i].text, error.text, cases[i].says);
 	}
 }
@@ -430,7 +466,7 @@ static void energy_is_the_sum_of_states(void **state)
 	(void)state;
 	/* 10 bytes of payload: 84 us on air. */
 	cats_world_spent(spent, world, 0);
-	assert_int_equal(spent[CATS_DRAW_SEND], (41 + 84) * US);
+	assert_int_equal(spent[CATS_DRAW_SEND], (40 + 84) * US);
 	assert_int_equal(spent[CATS_DRAW_HEAR], 0);
 	assert_int_equal(spent[CATS_DRAW_BASE], 5000 * US);
 	cats_world_spent(spent, world, 1);
@@ -444,7 +480,7 @@ static void energy_is_the_sum_of_states(void **state)
 
 static void a_frame_too_late_to_ramp_up_is_missed(void **state)
 {
-	struct pair p = {.air_start = 40 * US, .until = 1};
+	struct pair p = {.air_start = 39 * US, .until = 1};
 	struct cats_topology t;
 	const struct cats_world_options options = {
 		.medium = {.topology = &t}, .synchronous_start = true, .news = pair_news, .context = &p};
@@ -470,6 +506,7 @@ int main(void)
 		cmocka_unit_test(rules_link_whom_they_say),
 		cmocka_unit_test(a_file_gives_positions_and_links),
 		cmocka_unit_test(bad_topologies_are_refused_by_line_and_rule),
+		cmocka_unit_test(faults_are_read_or_refused_by_line),
 		cmocka_unit_test(bad_rules_are_refused),
 		cmocka_unit_test(air_time_is_four_microseconds_a_byte),
 		cmocka_unit_test(a_frame_is_heard_by_who_listened_from_its_first_bit),

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The gather protocol of net/ on the simulated radio: each node a separate struct with its own clock, key, runtime and
+ * state machine, fed decoded frames and nothing else. */
+#ifndef CATS_SIM_SOMEGATHER_H
+#define CATS_SIM_SOMEGATHER_H
+
+#include "net/protocol.h"
+#include "sim/play.h"
+
+/* Cycles of an interrupt for each frame sent or received: setting up radio and cipher, checking, copying 240 bytes. An
+ * estimate; the cipher itself runs on the fly in its peripheral. */
+#define CATS_SOMEGATHER_FRAME_CYCLES 2500U
+/* Of one byte-operation on GF(256), which cats_net_counters counts. */
+#define CATS_SOMEGATHER_DECODE_CYCLES 5U
+
+struct cats_somegather;
+
+/* `shards` and what `options` points to outlive it. */
+CATS_MUST_CHECK enum cats_status cats_somegather_create(struct cats_somegather **out, const struct cats_shards *shards,
+							const struct cats_play_options *options,
+							struct cats_error *error);
+void cats_somegather_free(struct cats_somegather *s);
+
+/* One inference, opened some time after the last. Ends when the source's radio is done with it and every node that took
+ * part has computed to its end; or after more time than all deadlines allow. */
+CATS_MUST_CHECK enum cats_status cats_somegather_infer(struct cats_play_report *report, struct cats_somegather *s,
+						       const struct cats_fleet_input *input, struct cats_error *error);
+
+const struct cats_net *cats_somegather_net(const struct cats_somegather *s, uint32_t node);
+
+#endif
