@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/sweep_plan.h"
 #include "io/file.h"
 #include "report/chart.h"
 #include "report/table.h"
@@ -17,7 +18,7 @@
 
 struct arguments {
 	struct cats_common common;
-	char *models[MAX_MODELS]; /* LABEL=MODEL[@DEVICES] */
+	char *models[MAX_MODELS]; /* LABEL=MODEL[@DEVICES] or LABEL=PLAN */
 	size_t model_count;
 	const char *data, *cells, *markdown, *csv, *json_file, *svg, *title;
 	const char *kinds[MAX_KINDS];
@@ -51,7 +52,8 @@ static const struct argp_option option_list[] = {
 	{"kinds", OPT_KINDS, "K,K…", 0, "Of link, receiver, sender, all (all: each of the three at that rate)", 1},
 	{"seeds", OPT_SEEDS, "N", 0, "Draws of each loss, from --seed on (1)", 1},
 	{"cells", OPT_CELLS, "FILE", 0,
-	 "Keep finished evaluations in FILE and make none twice that it has: an interrupted sweep continues", 1},
+	 "Keep finished evaluations of models in FILE and make none twice that it has: an interrupted sweep continues",
+	 1},
 	{"markdown", OPT_MARKDOWN, "FILE", 0, "Also write the table as Markdown", 2},
 	{"csv", OPT_CSV, "FILE", 0, "Also write every cell as CSV", 2},
 	{"json-file", OPT_JSON_FILE, "FILE", 0, "Also write what --json prints", 2},
@@ -150,11 +152,19 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (a->model_count == 0 || !a->data)
-			argp_error(state, "at least one MODEL, and --data, are needed");
+			argp_error(state, "at least one MODEL or PLAN, and --data, are needed");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+static void free_entry(struct cats_sweep_entry *entry)
+{
+	if (entry->context != NULL)
+		cats_sweep_plan_free(entry);
+	else
+		cats_model_free(&entry->model);
 }
 
 /* LABEL=MODEL[@DEVICES]; without a label the directory is the label. Cuts the text in place. */
@@ -170,6 +180,8 @@ static enum cats_status load_entry(struct cats_sweep_entry *entry, char *text, s
 	entry->label = text;
 	if (equals)
 		*equals = '\0';
+	if (cats_sweep_plan_is_there(directory))
+		return cats_sweep_plan_load(entry, directory, error);
 	if (at) {
 		devices = strtoul(at + 1, &end, 10);
 		if (at[1] < '1' || at[1] > '9' || *end != '\0' || devices > CATS_MAX_DEVICES)
@@ -202,6 +214,27 @@ static bool is_accuracy(const struct outcome *o)
 	return strcmp(o->metric, "accuracy") == 0;
 }
 
+/* Of a float model; 0 for a plan, which counts bytes. */
+static uint64_t air_values(const struct cats_sweep_entry *entry)
+{
+	return entry->context != NULL ? 0 : cats_model_air_values(&entry->model);
+}
+
+static void add_costs(cJSON *row, const struct cats_sweep_entry *entry)
+{
+	const struct cats_sweep_need need = cats_sweep_plan_need(entry);
+
+	cJSON_AddStringToObject(row, "numbers", entry->context ? "int8" : "float32");
+	if (entry->context == NULL) {
+		cJSON_AddNumberToObject(row, "air_values", (double)air_values(entry));
+		return;
+	}
+	cJSON_AddNumberToObject(row, "flash_bytes", (double)need.flash_bytes);
+	cJSON_AddNumberToObject(row, "arena_bytes", (double)need.arena_bytes);
+	cJSON_AddNumberToObject(row, "fixed_ram_bytes", (double)need.fixed_bytes);
+	cJSON_AddNumberToObject(row, "air_bytes", (double)need.air_bytes);
+}
+
 static cJSON *to_json(const struct outcome *o)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -224,52 +257,91 @@ static cJSON *to_json(const struct outcome *o)
 				cJSON_AddNumberToObject(row, "value", cell->mean);
 				cJSON_AddNumberToObject(row, "deviation", cell->deviation);
 				cJSON_AddNumberToObject(row, "seeds", cell->seeds);
-				cJSON_AddNumberToObject(row, "air_values",
-							(double)cats_model_air_values(&entry->model));
+				add_costs(row, entry);
 			}
 	return object;
 }
 
 #define CELL_BYTES 64
-#define MAX_COLUMNS (4 + MAX_RATES)
+#define LEAD_COLUMNS 8 /* before the rates, at most */
+
+typedef char cell_text[CELL_BYTES];
+
+static bool has_plans(const struct outcome *o)
+{
+	for (size_t e = 0; e < o->sweep->entry_count; e++)
+		if (o->sweep->entries[e].context != NULL)
+			return true;
+	return false;
+}
+
+/* The columns before the rates: with plans among the entries, what their largest device needs. Returns how many. */
+static size_t put_lead_names(cell_text *row, bool plans)
+{
+	static const char *const models[] = {"model", "devices", "values on air", "loss of"};
+	static const char *const mixed[] = {"model",     "numbers",   "devices",      "flash",
+					    "arena RAM", "fixed RAM", "bytes on air", "loss of"};
+	const size_t count = plans ? sizeof mixed / sizeof mixed[0] : sizeof models / sizeof models[0];
+
+	for (size_t i = 0; i < count; i++)
+		snprintf(row[i], CELL_BYTES, "%s", plans ? mixed[i] : models[i]);
+	return count;
+}
+
+static void put_lead(cell_text *row, const struct cats_sweep_entry *entry, const char *kind, bool plans)
+{
+	const struct cats_sweep_need need = cats_sweep_plan_need(entry);
+	const uint64_t numbers[] = {need.flash_bytes, need.arena_bytes, need.fixed_bytes, need.air_bytes};
+	size_t at = 0;
+
+	snprintf(row[at++], CELL_BYTES, "%s", entry->label);
+	if (plans)
+		snprintf(row[at++], CELL_BYTES, "%s", entry->context ? "int8" : "float32");
+	snprintf(row[at++], CELL_BYTES, "%u", entry->model.config.devices);
+	for (size_t i = 0; plans && i < 4; i++, at++)
+		if (entry->context != NULL)
+			snprintf(row[at], CELL_BYTES, "%llu", (unsigned long long)numbers[i]);
+	if (!plans)
+		snprintf(row[at++], CELL_BYTES, "%llu", (unsigned long long)air_values(entry));
+	snprintf(row[at], CELL_BYTES, "%s", kind);
+}
+
+static void put_value(char *text, const struct outcome *o, const struct cats_sweep_cell *cell)
+{
+	const double scale = is_accuracy(o) ? 100 : 1;
+
+	if (cell->seeds > 1)
+		snprintf(text, CELL_BYTES, is_accuracy(o) ? "%.2f ± %.2f" : "%.5f ± %.5f", scale * cell->mean,
+			 scale * cell->deviation);
+	else
+		snprintf(text, CELL_BYTES, is_accuracy(o) ? "%.2f" : "%.5f", scale * cell->mean);
+}
 
 /* The table as text: a row a model and kind, a column a rate. */
 static char *to_table(const struct outcome *o, enum cats_table_form form)
 {
-	const size_t rows = o->sweep->entry_count * o->sweep->kind_count, columns = 4 + o->sweep->rate_count;
-	char(*texts)[CELL_BYTES] = calloc((rows + 1) * columns, sizeof *texts);
+	const struct cats_sweep *s = o->sweep;
+	const bool plans = has_plans(o);
+	cell_text names[LEAD_COLUMNS];
+	const size_t lead = put_lead_names(names, plans);
+	const size_t rows = s->entry_count * s->kind_count, columns = lead + s->rate_count;
+	cell_text *texts = calloc((rows + 1) * columns, sizeof *texts);
 	const char **cells = calloc((rows + 1) * columns, sizeof *cells);
-	static const char *const names[] = {"model", "devices", "values on air", "loss of"};
 	char *text = NULL;
 
 	if (texts && cells) {
 		for (size_t i = 0; i < (rows + 1) * columns; i++)
 			cells[i] = texts[i];
-		for (size_t i = 0; i < 4; i++)
-			snprintf(texts[i], CELL_BYTES, "%s", names[i]);
-		for (size_t r = 0; r < o->sweep->rate_count; r++)
-			snprintf(texts[4 + r], CELL_BYTES, "%g %% lost", 100 * o->sweep->rates[r]);
+		(void)put_lead_names(texts, plans);
+		for (size_t r = 0; r < s->rate_count; r++)
+			snprintf(texts[lead + r], CELL_BYTES, "%g %% lost", 100 * s->rates[r]);
 		for (size_t i = 0; i < rows; i++) {
-			const struct cats_sweep_entry *entry = &o->sweep->entries[i / o->sweep->kind_count];
-			char(*row)[CELL_BYTES] = texts + (i + 1) * columns;
+			const size_t e = i / s->kind_count, k = i % s->kind_count;
+			cell_text *row = texts + (i + 1) * columns;
 
-			snprintf(row[0], CELL_BYTES, "%s", entry->label);
-			snprintf(row[1], CELL_BYTES, "%u", entry->model.config.devices);
-			snprintf(row[2], CELL_BYTES, "%llu", (unsigned long long)cats_model_air_values(&entry->model));
-			snprintf(row[3], CELL_BYTES, "%s", o->sweep->kinds[i % o->sweep->kind_count]);
-			for (size_t r = 0; r < o->sweep->rate_count; r++) {
-				const struct cats_sweep_cell *cell =
-					cell_at(o, i / o->sweep->kind_count, i % o->sweep->kind_count, r);
-				const double scale = is_accuracy(o) ? 100 : 1;
-				const char *shape = is_accuracy(o) ? "%.2f ± %.2f" : "%.5f ± %.5f";
-
-				if (cell->seeds > 1)
-					snprintf(row[4 + r], CELL_BYTES, shape, scale * cell->mean,
-						 scale * cell->deviation);
-				else
-					snprintf(row[4 + r], CELL_BYTES, is_accuracy(o) ? "%.2f" : "%.5f",
-						 scale * cell->mean);
-			}
+			put_lead(row, &s->entries[e], s->kinds[k], plans);
+			for (size_t r = 0; r < s->rate_count; r++)
+				put_value(row[lead + r], o, cell_at(o, e, k, r));
 		}
 		text = cats_table_format(
 			&(struct cats_table){
@@ -290,7 +362,8 @@ static char *to_csv(const struct outcome *o)
 
 	if (!to)
 		return NULL;
-	fprintf(to, "model,devices,air_values,loss_kind,message_loss,metric,mean,deviation,seeds,samples\n");
+	fprintf(to, "model,devices,air_values,loss_kind,message_loss,metric,mean,deviation,seeds,samples,numbers,air_"
+		    "bytes\n");
 	for (size_t e = 0; e < o->sweep->entry_count; e++)
 		for (size_t k = 0; k < o->sweep->kind_count; k++)
 			for (size_t r = 0; r < o->sweep->rate_count; r++) {
@@ -303,10 +376,11 @@ static char *to_csv(const struct outcome *o)
 						fputc('"', to);
 					fputc(*c, to);
 				}
-				fprintf(to, "\",%u,%llu,%s,%g,%s,%.6f,%.6f,%u,%zu\n", entry->model.config.devices,
-					(unsigned long long)cats_model_air_values(&entry->model), o->sweep->kinds[k],
-					o->sweep->rates[r], o->metric, cell->mean, cell->deviation, cell->seeds,
-					o->samples);
+				fprintf(to, "\",%u,%llu,%s,%g,%s,%.6f,%.6f,%u,%zu,%s,%llu\n",
+					entry->model.config.devices, (unsigned long long)air_values(entry),
+					o->sweep->kinds[k], o->sweep->rates[r], o->metric, cell->mean, cell->deviation,
+					cell->seeds, o->samples, entry->context ? "int8" : "float32",
+					(unsigned long long)cats_sweep_plan_need(entry).air_bytes);
 			}
 	if (fclose(to) != 0) {
 		free(text);
@@ -447,14 +521,14 @@ static enum cats_status run(struct outcome *o, struct cats_sweep_cell *cells, st
 
 int cats_command_sweep(int argc, char **argv)
 {
-	static const struct argp argp = {
-		option_list,
-		parse,
-		"[LABEL=]MODEL[@DEVICES]...",
-		"Evaluates models in float32, as their devices compute them, against message loss.",
-		NULL,
-		NULL,
-		NULL};
+	static const struct argp argp = {option_list,
+					 parse,
+					 "[LABEL=]MODEL[@DEVICES]|PLAN...",
+					 "Evaluates models in float32, as their devices compute them, and plans in "
+					 "integers, against the loss of messages at the gathers.",
+					 NULL,
+					 NULL,
+					 NULL};
 	struct arguments a = {
 		.kinds = {"all"}, .kind_count = 1, .rates = {0, 0.05, 0.1, 0.2}, .rate_count = 4, .seeds = 1};
 	struct cats_sweep_entry entries[MAX_MODELS] = {0};
@@ -485,7 +559,7 @@ int cats_command_sweep(int argc, char **argv)
 		status = run(&outcome, cells, &a, &error);
 	exit_status = status < 0 ? cats_report_failure(status, &error) : print(&outcome);
 	for (size_t i = 0; i < a.model_count; i++)
-		cats_model_free(&entries[i].model);
+		free_entry(&entries[i]);
 	cats_sweep_record_free(sweep.record);
 	return exit_status;
 }

@@ -37,13 +37,16 @@ size_t cats_sweep_evaluations(const struct cats_sweep *s)
 }
 
 /* Into run->last. */
-static enum cats_status recall_or_evaluate(struct run *run, const struct cats_model *model,
+static enum cats_status recall_or_evaluate(struct run *run, const struct cats_sweep_entry *entry,
 					   const struct cats_evaluation_options *options, struct cats_error *error)
 {
+	const struct cats_model *model = &entry->model;
 	struct cats_sweep_record *record = run->sweep->record;
 	char key[CATS_SWEEP_KEY_BYTES];
 	enum cats_status status;
 
+	if (entry->evaluate != NULL)
+		return entry->evaluate(&run->last, entry->context, run->data, run->name, options, error);
 	if (record == NULL)
 		return cats_evaluate(&run->last, model, run->data, run->name, options, error);
 	status = cats_sweep_key(key, model, run->data, options, error);
@@ -63,7 +66,7 @@ static enum cats_status evaluate(struct run *run, size_t entry, const struct cat
 	options.seed = seed;
 	options.outputs = NULL;
 	options.progress = NULL; /* an evaluation takes seconds: its end is progress enough */
-	status = recall_or_evaluate(run, &run->sweep->entries[entry].model, &options, error);
+	status = recall_or_evaluate(run, &run->sweep->entries[entry], &options, error);
 	run->done++;
 	if (run->options->progress)
 		run->options->progress(run->options->context, run->done, run->of);

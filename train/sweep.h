@@ -10,6 +10,12 @@
 struct cats_sweep_entry {
 	const char *label;
 	struct cats_model model; /* with config.devices as it is to be evaluated */
+	/* NULL: the model in float32. Else evaluates the entry, of whose model only the config is looked at, and which
+	 * no record keeps. */
+	enum cats_status (*evaluate)(struct cats_evaluation *out, void *context, const struct cats_dataset *data,
+				     const char *name, const struct cats_evaluation_options *options,
+				     struct cats_error *error);
+	void *context;
 };
 
 struct cats_sweep {
