@@ -241,10 +241,10 @@ void cats_copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t f
 {
 	if (bytes == 8) {
 		for (; count > 0; count--, to += to_stride, from += from_stride)
-			cats_copy_few(to, from, 8);
+			__builtin_memcpy(to, from, 8);
 	} else if (bytes == 16) {
 		for (; count > 0; count--, to += to_stride, from += from_stride)
-			cats_copy_few(to, from, 16);
+			__builtin_memcpy(to, from, 16);
 	} else {
 		for (; count > 0; count--, to += to_stride, from += from_stride)
 			cats_copy_few(to, from, bytes);

@@ -53,18 +53,12 @@ static bool own(const struct cats_shard *s, uint32_t device)
 uint32_t cats_shard_receipt_words(const struct cats_shard *s, const struct cats_shard_site *site)
 {
 	const struct cats_shard_sender *senders = cats_shard_senders(s, site);
-	uint32_t most = 0;
+	uint32_t most = 0; /* columns: the more, the more packets */
 
-	for (uint32_t i = 0; i < s->header->devices; i++) {
-		const uint32_t packets =
-			own(s, i)
-				? 0
-				: cats_message_packets(site->tokens, (uint32_t)senders[i].columns * site->column_bytes,
-						       s->header->payload_max);
-		if (packets > most)
-			most = packets;
-	}
-	return (most + 31U) / 32U;
+	for (uint32_t i = 0; i < s->header->devices; i++)
+		if (!own(s, i) && senders[i].columns > most)
+			most = senders[i].columns;
+	return (cats_message_packets(site->tokens, most * site->column_bytes, s->header->payload_max) + 31U) / 32U;
 }
 
 uint32_t cats_shard_checksum(const void *bytes, size_t size)

@@ -197,19 +197,21 @@ INLINE __m128i sum_four(const __m512i x[4])
  * a multiple of four rows. */
 TARGET static void start_rows(int32_t *start, const int8_t *x, size_t stride, uint32_t rows, uint32_t columns)
 {
-	const __m512i offset = _mm512_set1_epi8((char)0x80);
+	const __m512i offset = _mm512_set1_epi8((char)0x80), zero = _mm512_setzero_si512();
 	const uint32_t last = rows - 1U, columns4 = cats_round4(columns);
 
 	for (uint32_t r = 0; r < rows; r += 4) {
-		__m512i sums[4];
+		const int8_t *const row[4] = {x + r * stride, x + cats_host_least(r + 1U, last) * stride,
+					      x + cats_host_least(r + 2U, last) * stride,
+					      x + cats_host_least(r + 3U, last) * stride};
+		__m512i sums[4] = {zero, zero, zero, zero};
 
-		for (uint32_t i = 0; i < 4; i++) {
-			const int8_t *row = x + cats_host_least(r + i, last) * stride;
+		for (uint32_t k = 0; k < columns4; k += 64) {
+			const __mmask64 mask = low_bits(columns4 - k);
 
-			sums[i] = _mm512_setzero_si512();
-			for (uint32_t k = 0; k < columns4; k += 64)
-				sums[i] = _mm512_dpbusd_epi32(sums[i], offset,
-							      _mm512_maskz_loadu_epi8(low_bits(columns4 - k), row + k));
+			for (int i = 0; i < 4; i++)
+				sums[i] =
+					_mm512_dpbusd_epi32(sums[i], offset, _mm512_maskz_loadu_epi8(mask, row[i] + k));
 		}
 		_mm_storeu_si128((__m128i *)(void *)(start + r), _mm_sub_epi32(_mm_setzero_si128(), sum_four(sums)));
 	}
@@ -431,24 +433,27 @@ static void quantise(int8_t *q, size_t stride, const int16_t *from, int32_t mult
 }
 
 /* Sums and sums of squares of four rows, those beyond the last repeated. */
-INLINE void four_sums(int64_t S[4], int64_t Q[4], const int8_t *x, size_t stride, uint32_t rows, uint32_t columns)
+INLINE void four_sums(__m256i *S, __m256i *Q, const int8_t *x, size_t stride, uint32_t rows, uint32_t columns)
 {
-	__m512i first[4], second[4];
+	const __m512i zero = _mm512_setzero_si512();
+	const int8_t *const row[4] = {x, x + cats_host_least(1, rows - 1U) * stride,
+				      x + cats_host_least(2, rows - 1U) * stride,
+				      x + cats_host_least(3, rows - 1U) * stride};
+	__m512i first[4] = {zero, zero, zero, zero}, second[4] = {zero, zero, zero, zero};
 
-	for (uint32_t i = 0; i < 4; i++) {
-		const int8_t *row = x + cats_host_least(i, rows - 1U) * stride;
+	for (uint32_t k = 0; k < columns; k += 64) {
+		const __mmask64 mask = low_bits(columns - k);
 
-		first[i] = second[i] = _mm512_setzero_si512();
-		for (uint32_t k = 0; k < columns; k += 64) {
-			const __m512i values = _mm512_maskz_loadu_epi8(low_bits(columns - k), row + k);
+		for (int i = 0; i < 4; i++) {
+			const __m512i values = _mm512_maskz_loadu_epi8(mask, row[i] + k);
 			const __m512i sizes = _mm512_abs_epi8(values);
 
 			first[i] = _mm512_dpbusd_epi32(first[i], _mm512_set1_epi8(1), values);
 			second[i] = _mm512_dpbusd_epi32(second[i], sizes, sizes);
 		}
 	}
-	_mm256_storeu_si256((__m256i *)(void *)S, _mm256_cvtepi32_epi64(sum_four(first)));
-	_mm256_storeu_si256((__m256i *)(void *)Q, _mm256_cvtepi32_epi64(sum_four(second)));
+	*S = _mm256_cvtepi32_epi64(sum_four(first));
+	*Q = _mm256_cvtepi32_epi64(sum_four(second));
 }
 
 /* V·2^(-2h), also for negative h: shifts by 64 or more give 0. */
@@ -466,11 +471,9 @@ INLINE __m512i floor_of(__m512d x)
 /* Section 1.6 of eight rows. mu: the quotient is at least 1/(2n) >= 2^-15 from an integer it is not, and below 2^16. c:
  * likewise 1/g > 2^-16, below 2^17. g: the root of an integer below 2^32 that is no square is further than 2^-18 from
  * the next integer. A double's rounding is below 2^-36 of these. */
-INLINE void eight_statistics(int64_t mu[8], int64_t rho[8], const int64_t S[8], const int64_t Q[8],
-			     const int64_t count[8], uint32_t epsilon)
+INLINE __m512i eight_statistics(__m512i n, __m512i s, __m512i q, uint32_t epsilon)
 {
-	const __m512i n = _mm512_loadu_si512(count), s = _mm512_loadu_si512(S);
-	const __m512i spread = _mm512_sub_epi64(_mm512_mul_epi32(n, _mm512_loadu_si512(Q)), _mm512_mul_epi32(s, s));
+	const __m512i spread = _mm512_sub_epi64(_mm512_mul_epi32(n, q), _mm512_mul_epi32(s, s));
 	const __m512i V = _mm512_add_epi64(_mm512_slli_epi64(spread, 16),
 					   _mm512_mul_epu32(_mm512_mul_epu32(n, n), _mm512_set1_epi64(epsilon)));
 	const __m512i bits = _mm512_sub_epi64(_mm512_set1_epi64(64 - 31), _mm512_lzcnt_epi64(V));
@@ -480,29 +483,35 @@ INLINE void eight_statistics(int64_t mu[8], int64_t rho[8], const int64_t S[8], 
 		_mm512_roundscale_pd(_mm512_sqrt_pd(_mm512_cvtepi64_pd(v)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 	const __m512i c = floor_of(_mm512_div_pd(_mm512_set1_pd(0x1p31), g));
 	const __m512i product = shift_right(_mm512_mul_epu32(n, c), _mm512_sub_epi64(h, _mm512_set1_epi64(3)));
+	const __m512i rho = _mm512_min_epu64(product, _mm512_set1_epi64(1 << 30));
 	const __m512d dividend = _mm512_cvtepi64_pd(_mm512_add_epi64(_mm512_slli_epi64(s, 9), n));
+	const __m512i mu = floor_of(_mm512_div_pd(dividend, _mm512_cvtepi64_pd(_mm512_slli_epi64(n, 1))));
 
-	_mm512_storeu_si512(rho, _mm512_min_epu64(product, _mm512_set1_epi64(1 << 30)));
-	_mm512_storeu_si512(mu, floor_of(_mm512_div_pd(dividend, _mm512_cvtepi64_pd(_mm512_slli_epi64(n, 1)))));
+	return _mm512_mask_blend_epi32(0xAAAA, mu, _mm512_slli_epi64(rho, 32));
 }
 
+/* A struct cats_stats is a lane of 64 bits. */
 TARGET static void statistics(struct cats_stats *stats, const int8_t *x, size_t stride, uint32_t rows, uint32_t columns,
 			      const uint16_t *counts, bool rms, uint32_t epsilon)
 {
-	for (uint32_t row = 0; row < rows; row += 8) {
+	for (uint32_t row = 0; row < rows; row += 8, x += 8 * stride) {
 		const uint32_t some = cats_host_least(rows - row, 8);
-		int64_t S[8] = {0}, Q[8] = {0}, count[8], mu[8], rho[8];
+		const __mmask8 mask = (__mmask8)low_bits(some);
+		const __m512i n = _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, counts + row));
+		const __mmask8 there = _mm512_test_epi64_mask(n, n);
+		__m256i S[2], Q[2];
+		__m512i s, q;
 
-		for (uint32_t i = 0; i < 8; i++)
-			count[i] = i < some && counts[row + i] > 0 ? counts[row + i] : 1;
-		for (uint32_t i = 0; i < some; i += 4)
-			four_sums(S + i, Q + i, x + (row + i) * stride, stride, some - i, columns);
-		for (uint32_t i = 0; rms && i < 8; i++)
-			S[i] = 0;
-		eight_statistics(mu, rho, S, Q, count, epsilon);
-		for (uint32_t i = 0; i < some; i++)
-			stats[row + i] = counts[row + i] > 0 ? (struct cats_stats){(int32_t)mu[i], (int32_t)rho[i]}
-							     : (struct cats_stats){0, 0};
+		four_sums(&S[0], &Q[0], x, stride, some, columns);
+		S[1] = S[0];
+		Q[1] = Q[0];
+		if (some > 4)
+			four_sums(&S[1], &Q[1], x + 4 * stride, stride, some - 4U, columns);
+		s = _mm512_inserti64x4(_mm512_castsi256_si512(S[0]), S[1], 1);
+		q = _mm512_inserti64x4(_mm512_castsi256_si512(Q[0]), Q[1], 1);
+		s = _mm512_maskz_mov_epi64(rms ? 0 : there, s);
+		q = eight_statistics(_mm512_max_epu64(n, _mm512_set1_epi64(1)), s, q, epsilon);
+		_mm512_mask_storeu_epi64(stats + row, mask, _mm512_maskz_mov_epi64(there, q));
 	}
 }
 
