@@ -14,8 +14,8 @@
 #define ROUNDS 2000000U
 #define REPEATS 7
 
-/* LOOP(name, target, type, zero, step, macs of one step): the compiler must take `a` for changed in every round, else
- * it would move products out of the loop. */
+/* LOOP(name, target, type, zero, step, macs of one step): the compiler must know neither factor, and take `a` for
+ * changed before every step, else it would move products out of the loop. */
 #define LOOP(name, features, type, zero, step)                      \
 	__attribute__((target(features))) static void name(void)    \
 	{                                                           \
@@ -23,6 +23,7 @@
                                                                     \
 		for (int i = 0; i < SUMS; i++)                      \
 			sums[i] = zero();                           \
+		__asm__ volatile("" : "+v"(b));                     \
 		for (uint32_t round = 0; round < ROUNDS; round++) { \
 			for (int i = 0; i < SUMS; i++) {            \
 				__asm__ volatile("" : "+v"(a));     \
