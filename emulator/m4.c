@@ -415,14 +415,15 @@ static void stop_at_breakpoint(struct cats_m4 *m4, uint32_t pc)
 }
 
 /* A supervisor call is taken at once or not at all. */
-static void call_supervisor(struct cats_m4 *m4, uint32_t pc)
+static bool call_supervisor(struct cats_m4 *m4, uint32_t pc)
 {
 	cats_m4_go_on(m4, pc);
 	cats_m4_exceptions_pend(m4, CATS_M4_EXCEPTION_SVC);
 	if (cats_m4_exceptions_due(m4) == CATS_M4_EXCEPTION_SVC)
-		(void)cats_m4_exceptions_enter(m4, CATS_M4_EXCEPTION_SVC);
-	else
-		cats_m4_raise(m4, CATS_M4_FAULT_EXCEPTION, CATS_M4_EXCEPTION_SVC);
+		return cats_m4_exceptions_enter(m4, CATS_M4_EXCEPTION_SVC);
+	m4->pc = pc - 2U;
+	cats_m4_raise(m4, CATS_M4_FAULT_EXCEPTION, CATS_M4_EXCEPTION_SVC);
+	return false;
 }
 
 /* False: the run ends. */
@@ -435,12 +436,10 @@ static bool serve_interrupt(struct cats_m4 *m4)
 		stop_at_breakpoint(m4, pc);
 		return false;
 	case INTERRUPT_RETURN:
-		m4->last_pc = m4->sequential - 2U; /* BX, or the end of a longer one */
-		(void)cats_m4_exceptions_return(m4, pc | 1U);
-		break;
+		m4->pc = m4->sequential - 2U; /* of BX or POP, should it fail */
+		return cats_m4_exceptions_return(m4, pc | 1U);
 	case INTERRUPT_SVC:
-		call_supervisor(m4, pc);
-		break;
+		return call_supervisor(m4, pc);
 	case INTERRUPT_DATA: /* LDREX and STREX, whose alignment Unicorn does check */
 		stop_at_fault(m4, CATS_M4_FAULT_UNALIGNED, pc, 0);
 		return false;
@@ -448,7 +447,6 @@ static bool serve_interrupt(struct cats_m4 *m4)
 		stop_at_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, m4->interrupt);
 		return false;
 	}
-	return true;
 }
 
 /* Whether it is the instruction at the fault's address that did not run, instead of the latest. */

@@ -311,7 +311,7 @@ static enum cats_status make_demo(struct cats_cut *cut, const struct arguments *
 	return status;
 }
 
-#define DEMO_COLUMNS (M4_OPS + 5U)
+#define DEMO_COLUMNS (M4_OPS + 6U)
 
 static void put_demo(char (*row)[CELL_BYTES], const struct demo *demo, const struct m4_counts *c)
 {
@@ -331,6 +331,13 @@ static void put_demo(char (*row)[CELL_BYTES], const struct demo *demo, const str
 	snprintf(row[4 + M4_OPS], CELL_BYTES, "%" PRIu64 " / %" PRIu64, c->packets.instructions, c->packets.cycles);
 }
 
+/* The same inference in steps. */
+static void put_steps(char cell[CELL_BYTES], const struct m4_counts *c)
+{
+	snprintf(cell, CELL_BYTES, "%" PRIu64 ", largest %" PRIu64 ", %" PRIu64 " / %" PRIu64 " in all", c->steps,
+		 c->largest_step_cycles, c->all.instructions, c->all.cycles);
+}
+
 static enum cats_status demo_section(struct text *text, struct m4_counts *counts, const struct arguments *a,
 				     const struct cats_elf *image, uint32_t tables, struct cats_error *error)
 {
@@ -345,7 +352,8 @@ static enum cats_status demo_section(struct text *text, struct m4_counts *counts
 							 "attention",
 							 "products into the residual",
 							 "opening gathers",
-							 "packets"};
+							 "packets",
+							 "in steps of 20,000 cycles"};
 	static char cells[DEMOS * TABLES_MAX * DEMO_COLUMNS][CELL_BYTES];
 	enum cats_status status = CATS_OK;
 	size_t row = 0;
@@ -356,13 +364,16 @@ static enum cats_status demo_section(struct text *text, struct m4_counts *counts
 		status = make_demo(&cut, a, demos + i, error);
 		if (status != CATS_OK)
 			break;
-		for (uint32_t k = 0; status == CATS_OK && k < tables; k++) {
-			status = m4_drive(
-				counts, &tables,
-				&(struct m4_drive){
-					.image = image, .shard = cut.shard, .shard_bytes = cut.bytes, .kernels = k},
-				error);
-			put_demo(cells + row++ * DEMO_COLUMNS, demos + i, counts);
+		for (uint32_t k = 0; status == CATS_OK && k < tables; k++, row++) {
+			struct m4_drive drive = {
+				.image = image, .shard = cut.shard, .shard_bytes = cut.bytes, .kernels = k};
+
+			status = m4_drive(counts, &tables, &drive, error);
+			put_demo(cells + row * DEMO_COLUMNS, demos + i, counts);
+			drive.budget = CATS_UNIT_CYCLES_MAX;
+			if (status == CATS_OK)
+				status = m4_drive(counts, &tables, &drive, error);
+			put_steps(cells[row * DEMO_COLUMNS + DEMO_COLUMNS - 1U], counts);
 		}
 		free(cut.shard);
 	}

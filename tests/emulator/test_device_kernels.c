@@ -10,7 +10,7 @@
 #include "tests/cmocka.h"
 #include "tests/images/kernels.h"
 
-#define ROUNDS 24U
+#define ROUNDS 12U
 #define TEXT_BYTES 96
 
 static uint32_t seed;
@@ -55,7 +55,7 @@ static uint32_t run(char kind[TEXT_BYTES], char what[TEXT_BYTES], struct told *t
 	char text[1024];
 	uint32_t status;
 
-	if (cats_m4_create(&m4, &elf, &(struct cats_m4_options){0}, &error) < 0)
+	if (cats_m4_create(&m4, &elf, &(struct cats_m4_options){.fast = fault != KERNELS_NO_FAULT}, &error) < 0)
 		fail_msg("%s", error.text);
 	stopped = cats_m4_run(m4, 0);
 	assert_int_equal(stopped.breakpoint, CATS_HOST_SERVE);

@@ -145,16 +145,18 @@ static void the_host_can_interrupt(void **state)
 	EXPECT_EVENTS(&c, 1, 6, 2);
 }
 
-static void expect_fault(enum exception_case which, uint32_t address)
+static void expect_fault(enum exception_case which, enum cats_m4_fault fault, uint32_t address, const char *function)
 {
 	struct chip c;
 	struct cats_m4_stopped stopped;
+	char text[1024];
 
 	open_case(&c, which, false);
 	stopped = cats_m4_run(c.m4, 0);
-	assert_int_equal(stopped.stop, CATS_M4_FAULT);
-	assert_int_equal(stopped.fault, CATS_M4_FAULT_EXCEPTION);
-	assert_int_equal(stopped.address, address);
+	cats_m4_describe(text, sizeof text, c.m4, &stopped);
+	if (stopped.stop != CATS_M4_FAULT || stopped.fault != fault || stopped.address != address ||
+	    !strstr(text, function))
+		fail_msg("case %d: %s", (int)which, text);
 	close_case(&c);
 }
 
@@ -164,8 +166,10 @@ static void what_cannot_be_is_a_fault(void **state)
 	struct cats_m4_stopped stopped;
 
 	(void)state;
-	expect_fault(EXCEPTION_BAD_RETURN, 0xFFFFFFF1);
-	expect_fault(EXCEPTION_MASKED_SVC, 11);
+	expect_fault(EXCEPTION_BAD_RETURN, CATS_M4_FAULT_EXCEPTION, 0xFFFFFFF1, "in svc_to_nowhere+");
+	expect_fault(EXCEPTION_MASKED_SVC, CATS_M4_FAULT_EXCEPTION, 11, "in main+");
+	expect_fault(EXCEPTION_NO_STACK, CATS_M4_FAULT_WRITE, 0x1FFFFFF0, "in main+");
+	expect_fault(EXCEPTION_NO_HANDLER, CATS_M4_FAULT_ARM, 0, "in main+");
 	open_case(&c, EXCEPTION_RESET, false);
 	stopped = cats_m4_run(c.m4, 0);
 	assert_int_equal(stopped.stop, CATS_M4_RESET);

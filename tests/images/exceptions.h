@@ -18,6 +18,8 @@ enum exception_case {
 	EXCEPTION_BASEPRI,    /* BASEPRI holds off what is not more urgent */
 	EXCEPTION_BAD_RETURN, /* a handler returns to a handler that is not there */
 	EXCEPTION_MASKED_SVC, /* SVC while PRIMASK is set */
+	EXCEPTION_NO_STACK,   /* SVC with 16 bytes of stack left */
+	EXCEPTION_NO_HANDLER, /* interrupt 7, whose vector is 0 */
 	EXCEPTION_RESET,      /* asks for a reset */
 	EXCEPTION_CASES
 };

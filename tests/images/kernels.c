@@ -29,10 +29,9 @@ static void guard_overwritten(int8_t *q, const int16_t *residual, int32_t multip
 	q[count] = 0;
 }
 
-static uint32_t probability_lost(const struct cats_attention_head *head, struct cats_attention_rows rows, uint32_t row,
-				 const int16_t *table, int32_t maximum)
+static uint32_t root_too_large(uint32_t v)
 {
-	return cats_kernels_m4.attention_exponentials(head, rows, row, table, maximum) - 1U;
+	return cats_kernels_m4.root(v) + (v % 16U == 0 ? 1U : 0U);
 }
 
 static struct cats_kernels table_of(uint32_t fault)
@@ -45,8 +44,8 @@ static struct cats_kernels table_of(uint32_t fault)
 		table.quantise = quantised_too_early;
 	else if (fault == KERNELS_GUARD_OVERWRITTEN)
 		table.quantise = guard_overwritten;
-	else if (fault == KERNELS_PROBABILITY_LOST)
-		table.attention_exponentials = probability_lost;
+	else if (fault == KERNELS_ROOT_TOO_LARGE)
+		table.root = root_too_large;
 	return table;
 }
 

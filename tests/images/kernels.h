@@ -10,7 +10,7 @@ enum kernels_fault {
 	KERNELS_NO_FAULT,
 	KERNELS_SUM_OFF_BY_ONE,      /* products: the first sum */
 	KERNELS_QUANTISED_TOO_EARLY, /* quantise: the last value, by one */
-	KERNELS_PROBABILITY_LOST,    /* attention_exponentials: the sum, by one */
+	KERNELS_ROOT_TOO_LARGE,      /* root: one in sixteen, by one */
 	KERNELS_GUARD_OVERWRITTEN,   /* quantise: one value too many */
 	KERNELS_FAULTS
 };
