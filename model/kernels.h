@@ -51,7 +51,7 @@ void cats_norm_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const str
 void cats_norm_replay(cats_real *y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
 		      const cats_real *bias, enum cats_norm norm, size_t width);
 
-/* dx += gradient through the normalisation; d_gain, d_bias += likewise. dy is overwritten. */
+/* dx += gradient through the normalisation; d_gain, d_bias += likewise. dy may be overwritten. */
 void cats_norm_backward(struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
 			const cats_real *xhat, const cats_real *rstd, const struct cats_reception *at,
 			const cats_real *gain, enum cats_norm norm, size_t width);

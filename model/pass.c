@@ -482,7 +482,7 @@ static void record_trace(const struct step *s, uint32_t layer)
 {
 	const size_t count = s->c->d_model * s->width;
 
-	if (s->pass->keep)
+	if (s->pass->keep && s->in->all_rows)
 		memcpy(s->pass->trace + layer * count, s->pass->x, count * sizeof *s->pass->x);
 }
 

@@ -57,7 +57,7 @@ struct cats_pass_input {
 	double dropout; /* probability, applied to the output of embedding, o and down (inverted dropout); 0 = off */
 	uint64_t dropout_key;       /* sample s draws from cats_random_key(dropout_key, sample_ids[s]) */
 	const uint64_t *sample_ids; /* [B], needed when dropout > 0 */
-	bool all_rows;              /* also compute rows that class-token pooling does not need (for traces) */
+	bool all_rows;              /* also compute rows that class-token pooling does not need, and keep traces */
 };
 
 /* Computes the outputs, kept in the pass until the next call. `packed` from cats_views_pack. */
@@ -71,8 +71,8 @@ const cats_real *cats_pass_output(const struct cats_pass *pass);
 void cats_pass_backward(struct cats_pass *pass, cats_real *packed_gradient, const cats_real *packed,
 			const struct cats_pass_input *in, const cats_real *d_output);
 
-/* The residual stream [F, T, B] after the embedding (layer 0) or after layer n (n = 1 … n_layers); with class-token
- * pooling the last one has only row 0 unless all_rows. Needs keep_for_backward. */
+/* The residual stream [F, T, B] after the embedding (layer 0) or after layer n (n = 1 … n_layers). Needs
+ * keep_for_backward and all_rows. */
 const cats_real *cats_pass_trace(const struct cats_pass *pass, uint32_t layer);
 
 #endif
