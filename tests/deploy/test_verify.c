@@ -10,7 +10,7 @@
 #include "tests/cmocka.h"
 #include "tests/sim/fixture.h"
 
-#define SAMPLES 3U
+#define SAMPLES 2U
 
 static uint64_t seed;
 
@@ -105,19 +105,21 @@ static void nothing_differs(void **state)
 static void one_device_is_the_reference_of_all(void **state)
 {
 	struct fixture_case all = fixture_cases[fixture_case_count - 1];
+	static const uint32_t devices[] = {1, 2, 3, 7, 16}; /* test_fleet has them all */
 	uint64_t own = 0;
 
 	(void)state;
 	all.keep_percent = 100;
-	for (uint32_t D = 1; D <= 16; D++) {
+	for (uint32_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
+		const uint32_t D = devices[i];
 		struct setup s;
 
 		open_setup(&s, &all, D);
-		const struct cats_verify_result r = verify(&s, &(struct cats_verify_options){.limit = 2});
+		const struct cats_verify_result r = verify(&s, &(struct cats_verify_options){.limit = 1});
 
 		assert_true(r.identical);
 		assert_int_equal(r.reference_devices, 1);
-		assert_int_equal(r.samples, 2);
+		assert_int_equal(r.samples, 1);
 		own = D == 1 ? r.compared_bytes : own;
 		assert_true(r.compared_bytes >= own); /* every device's view, and at least each column once */
 		close_setup(&s);
