@@ -21,6 +21,7 @@ int cats_command_run(int argc, char **argv);
 int cats_command_verify(int argc, char **argv);
 int cats_command_forecast(int argc, char **argv);
 int cats_command_simulate(int argc, char **argv);
+int cats_command_chart(int argc, char **argv);
 int cats_command_inspect(int argc, char **argv);
 
 /* argp_parse with this program's conventions: usage errors exit with 2. `argv[0]` becomes "cats NAME". */

@@ -147,12 +147,12 @@ static void measure_site(void *context, const struct cats_fleet *fleet, uint32_t
 }
 
 static enum cats_status measure_with(struct measurement *m, const struct cats_shards *shards,
-				     const struct cats_kernels *kernels, bool lost, struct cats_error *error)
+				     const struct cats_kernels *kernels, uint64_t lost_q32, struct cats_error *error)
 {
 	const struct cats_fleet_options options = {
 		.kernels = kernels,
 		.budget = CATS_PLAY_BUDGET,
-		.loss = {.link_q32 = lost ? UINT64_C(1) << 32 : 0},
+		.loss = {.link_q32 = lost_q32, .per_packet = true},
 		.observe = measure_site,
 		.context = m,
 	};
@@ -178,14 +178,14 @@ static enum cats_status measure_with(struct measurement *m, const struct cats_sh
 }
 
 enum cats_status cats_bare_measure(uint64_t *cycles, const struct cats_shards *shards,
-				   const struct cats_kernels *kernels, struct cats_error *error)
+				   const struct cats_kernels *kernels, uint64_t lost_q32, struct cats_error *error)
 {
 	struct measurement m = {.cycles = cycles};
 	enum cats_status status;
 
 	memset(cycles, 0, cats_shards_header(shards, 0)->site_count * sizeof *cycles);
-	status = measure_with(&m, shards, kernels, false, error);
-	return status < 0 ? status : measure_with(&m, shards, kernels, true, error);
+	status = measure_with(&m, shards, kernels, 0, error);
+	return status < 0 ? status : measure_with(&m, shards, kernels, lost_q32, error);
 }
 
 static void fail_within(struct cats_bare *b, enum cats_status status)
@@ -382,7 +382,7 @@ enum cats_status cats_bare_create(struct cats_bare **out, const struct cats_shar
 		status = cats_shards_open_node(&b->nodes[j].station.node, &b->nodes[j].station.arena, shards, j,
 					       options->kernels, error);
 	if (status == CATS_OK)
-		status = cats_bare_measure(cycles, shards, options->kernels, error);
+		status = cats_bare_measure(cycles, shards, options->kernels, UINT64_C(1) << 32, error);
 	if (status == CATS_OK)
 		status = cats_bare_schedule_make(&b->schedule, shards, cycles, error);
 	if (status == CATS_OK)

@@ -35,9 +35,11 @@ CATS_MUST_CHECK enum cats_status cats_bare_schedule_make(struct cats_bare_schedu
 							 struct cats_error *error);
 void cats_bare_schedule_free(struct cats_bare_schedule *schedule);
 
-/* The cycles for it, [sites]: the larger of an inference in which everything arrives and one in which nothing does. */
+/* The cycles for it, [sites]: the larger of an inference in which everything arrives and one in which each packet is
+ * lost at each receiver with the probability lost_q32 / 2^32. What is lost costs computation, 1 the most. */
 CATS_MUST_CHECK enum cats_status cats_bare_measure(uint64_t *cycles, const struct cats_shards *shards,
-						   const struct cats_kernels *kernels, struct cats_error *error);
+						   const struct cats_kernels *kernels, uint64_t lost_q32,
+						   struct cats_error *error);
 
 struct cats_bare;
 

@@ -26,6 +26,8 @@ struct cats_play_options {
 	struct cats_observer observer;
 	const struct cats_fault *faults; /* [fault_count], of nodes and inferences that there are */
 	uint32_t fault_count;
+	/* Called before and after a node's own part in an event, with the same context; NULL: nothing. */
+	void (*turn)(void *context, uint32_t node, bool begins);
 	/* As in struct cats_medium_options. */
 	bool (*lose)(void *context, const struct cats_transmission *frame, uint32_t receiver);
 	void *context;

@@ -15,6 +15,9 @@
 /* No clock of a node shows more (12 days); what waits longer waits for ever. */
 #define LOCAL_US_MAX (UINT64_C(1) << 40)
 #define ROWS 64U
+/* A gather begins when every node is ready that has lost up to a quarter of the packets after all repair. Who has lost
+ * more computes longer, and comes late to the next gather, which the protocol allows for. */
+#define PLANNED_LOSS_Q32 (UINT64_C(1) << 30)
 #define DATA_HEADER_BYTES 4U /* of a data frame's plaintext, before its payload */
 /* The first sender's runtime must have its gather open when the frame is made: the lead and the slack before the slot,
  * and the unit of 8 us that times are rounded to. */
@@ -265,15 +268,10 @@ static void suffer(struct cats_somegather *s, const struct cats_fault *fault)
 		drive(n);
 }
 
-static void on_news(void *context, struct cats_world *world, uint32_t j, const struct cats_news *news)
+/* What node n itself does about its news. */
+static void take_news(struct some_node *n, const struct cats_news *news)
 {
-	struct cats_somegather *s = context;
-	struct some_node *n = &s->nodes[j];
-
 	switch (news->kind) {
-	case CATS_NEWS_FATE:
-		suffer(s, &s->options.faults[news->tag]);
-		return;
 	case CATS_NEWS_COMPUTED:
 		if (news->tag != n->run)
 			return;
@@ -287,12 +285,10 @@ static void on_news(void *context, struct cats_world *world, uint32_t j, const s
 		received(n, news);
 		break;
 	case CATS_NEWS_SENDING:
-		s->frames++;
-		cats_world_interrupt(world, j, CATS_SOMEGATHER_FRAME_CYCLES);
+		n->all->frames++;
+		cats_world_interrupt(n->all->world, n->self, CATS_SOMEGATHER_FRAME_CYCLES);
 		n->sending = false;
 		break;
-	case CATS_NEWS_SENT:
-		return;
 	case CATS_NEWS_MISSED:
 		n->sending = false;
 		break;
@@ -300,9 +296,30 @@ static void on_news(void *context, struct cats_world *world, uint32_t j, const s
 	case CATS_NEWS_SILENCE:
 	case CATS_NEWS_PASSED:
 		break;
+	case CATS_NEWS_SENT:
+	case CATS_NEWS_FATE:
+		return;
 	}
 	if (!n->sending)
 		drive(n);
+}
+
+static void turn(struct cats_somegather *s, uint32_t j, bool begins)
+{
+	if (s->options.turn != NULL)
+		s->options.turn(s->options.context, j, begins);
+}
+
+static void on_news(void *context, struct cats_world *world, uint32_t j, const struct cats_news *news)
+{
+	struct cats_somegather *s = context;
+
+	turn(s, j, true);
+	if (news->kind == CATS_NEWS_FATE)
+		suffer(s, &s->options.faults[news->tag]);
+	else
+		take_news(&s->nodes[j], news);
+	turn(s, j, false);
 	if (all_over(s))
 		cats_world_halt(world);
 }
@@ -373,7 +390,7 @@ static enum cats_status describe_sites(struct cats_somegather *s, struct cats_er
 
 	if (cycles == NULL)
 		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", s->shards->name);
-	status = cats_bare_measure(cycles, s->shards, s->options.kernels, error);
+	status = cats_bare_measure(cycles, s->shards, s->options.kernels, PLANNED_LOSS_Q32, error);
 	for (uint32_t site = 0; status == CATS_OK && site < s->site_count; site++)
 		if (!describe_site(&s->sites[site], s, site, cycles[site]))
 			status =
@@ -478,6 +495,16 @@ void cats_somegather_free(struct cats_somegather *s)
 	free(s);
 }
 
+struct cats_somegather_memory cats_somegather_memory(struct cats_somegather *s, uint32_t node)
+{
+	return (struct cats_somegather_memory){
+		.structs = &s->nodes[node],
+		.struct_bytes = sizeof s->nodes[node],
+		.arena = s->nodes[node].station.arena,
+		.arena_bytes = cats_shards_header(s->shards, node)->arena_bytes,
+	};
+}
+
 const struct cats_net *cats_somegather_net(const struct cats_somegather *s, uint32_t node)
 {
 	return &s->nodes[node].net;
@@ -512,8 +539,10 @@ static void begin(struct cats_somegather *s)
 	s->inferences++;
 	if (source->dead || !cats_net_open(&source->net, now_us(source), now_us(source)))
 		return;
+	turn(s, s->source, true);
 	if (!source->sending)
 		drive(source);
+	turn(s, s->source, false);
 }
 
 static void finish(struct cats_somegather *s)

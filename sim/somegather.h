@@ -26,6 +26,14 @@ void cats_somegather_free(struct cats_somegather *s);
 CATS_MUST_CHECK enum cats_status cats_somegather_infer(struct cats_play_report *report, struct cats_somegather *s,
 						       const struct cats_fleet_input *input, struct cats_error *error);
 
+/* Everything that is node `node`'s, in two pieces: its structs, its arena. For tests that make sure that no other node
+ * uses it. */
+struct cats_somegather_memory {
+	void *structs, *arena;
+	size_t struct_bytes, arena_bytes;
+};
+struct cats_somegather_memory cats_somegather_memory(struct cats_somegather *s, uint32_t node);
+
 const struct cats_net *cats_somegather_net(const struct cats_somegather *s, uint32_t node);
 
 #endif

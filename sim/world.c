@@ -245,7 +245,8 @@ void cats_world_freeze(struct cats_world *w, uint32_t node, cats_time until)
 		return;
 	/* A frame that it was taking up is lost, and with it the event that would have closed the window. */
 	cats_medium_deafen(w->medium, node);
-	announce(w, node, HEAR_END, until, w->nodes[node].plan.number);
+	if (!w->nodes[node].plan.sends)
+		announce(w, node, HEAR_END, until, w->nodes[node].plan.number);
 }
 
 void cats_world_spent(cats_time spent[CATS_DRAWS], const struct cats_world *w, uint32_t node)

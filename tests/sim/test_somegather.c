@@ -207,6 +207,59 @@ static void nodes_may_vanish_return_or_stand_still(void **state)
 	strike_stage(&s);
 }
 
+/* Turns the bits of all that belongs to a node, or turns them back. */
+static void invert(const struct cats_somegather_memory *memory)
+{
+	uint8_t *structs = memory->structs, *arena = memory->arena;
+
+	for (size_t i = 0; i < memory->struct_bytes; i++)
+		structs[i] = (uint8_t)~structs[i];
+	for (size_t i = 0; i < memory->arena_bytes; i++)
+		arena[i] = (uint8_t)~arena[i];
+}
+
+/* While one node has its turn the others' memory is not what it was. */
+struct poison {
+	struct stage *stage;
+	struct cats_somegather_memory memory[CATS_DEVICES_MAX];
+	uint64_t turns;
+};
+
+static void poison_others(void *context, uint32_t node, bool begins)
+{
+	struct poison *p = context;
+
+	for (uint32_t j = 0; j < p->stage->shards.devices && p->memory[j].structs != NULL; j++)
+		if (j != node)
+			invert(&p->memory[j]);
+	p->turns += begins ? 1U : 0U;
+}
+
+static void nodes_know_each_other_by_radio_only(void **state)
+{
+	struct stage s = {.options = {.link_loss = 0.1}};
+	struct poison poison = {.stage = &s};
+	struct cats_play_report free_of_it[2], report;
+
+	(void)state;
+	raise_stage(&s, case_named("class token, ReLU"));
+	free_of_it[0] = infer(&s);
+	free_of_it[1] = infer(&s);
+	s.options.turn = poison_others;
+	s.options.context = &poison;
+	begin_again(&s);
+	for (uint32_t j = 0; j < s.shards.devices; j++)
+		poison.memory[j] = cats_somegather_memory(s.play, j);
+	for (int i = 0; i < 2; i++) {
+		report = infer(&s);
+		assert_int_equal(report.latency, free_of_it[i].latency);
+		assert_int_equal(report.frames, free_of_it[i].frames);
+		assert_int_equal(report.arrived, free_of_it[i].arrived);
+	}
+	assert_true(poison.turns > 500);
+	strike_stage(&s);
+}
+
 static struct cats_play_report run_once(uint64_t with_seed, cats_time *latency)
 {
 	struct stage s = {.options = {.link_loss = 0.1, .burst_share = 0.01}};
@@ -243,6 +296,7 @@ int main(void)
 		cmocka_unit_test(any_frame_may_be_lost),
 		cmocka_unit_test(heavy_loss_ends_and_passes),
 		cmocka_unit_test(nodes_may_vanish_return_or_stand_still),
+		cmocka_unit_test(nodes_know_each_other_by_radio_only),
 		cmocka_unit_test(a_seed_fixes_the_run),
 	};
 
