@@ -29,40 +29,46 @@ static struct cats_attention_head head_at(const struct cats_node *n, const struc
 	};
 }
 
+/* Whether or not there is something to do, so that kernels of a host can stand for a device's. */
 static bool pack(struct cats_node *n, const struct cats_attention_head *head)
 {
-	while (n->kernels->attention_pack != NULL && n->at.column < head->keys) {
+	while (n->kernels->costs.packed > 0 && n->at.column < head->keys) {
 		const uint32_t count = cats_least(head->keys - n->at.column, 4);
 
-		if (!cats_node_afford(n, 40U + 2U * n->kernels->costs.value * count * head->width))
+		if (!cats_node_afford(n, 40U + n->kernels->costs.packed * count * head->width))
 			return false;
-		n->kernels->attention_pack(head, n->at.column, count);
+		if (n->kernels->attention_pack != NULL)
+			n->kernels->attention_pack(head, n->at.column, count);
 		n->at.column += count;
 	}
 	return true;
 }
 
-/* How many keys or columns, of `macs` multiply-accumulates each, make a unit. */
-static uint32_t chunk(const struct cats_node *n, uint32_t macs)
+/* Of a score of d columns, or of an output of that many keys, for each of the rows. */
+static uint32_t rows_cycles(const struct cats_node *n, struct cats_attention_rows rows, uint32_t macs)
+{
+	return rows.count * (n->kernels->costs.score + macs * n->kernels->costs.attention_mac_q4 / 16U);
+}
+
+/* How many keys or columns that take so much each make a unit. */
+static uint32_t chunk(const struct cats_node *n, uint32_t cycles)
 {
 	const uint32_t step = n->kernels->attention_step;
-	const uint32_t count = n->kernels->unit_macs / macs / step * step;
+	const uint32_t count = CATS_UNIT_WORK / cycles / step * step;
 
 	return count > 0 ? count : step;
 }
 
-static bool afford_macs(struct cats_node *n, uint32_t macs)
-{
-	return cats_node_afford(n, 80U + macs * n->kernels->costs.attention_mac_q4 / 16U);
-}
-
 static bool queries(struct cats_node *n, const struct cats_attention_head *head, struct cats_attention_rows rows)
 {
-	if (n->kernels->attention_queries == NULL)
+	const uint32_t cycles = n->kernels->costs.widened * rows.count * head->width;
+
+	if (cycles == 0)
 		return true;
-	if (!cats_node_afford(n, 40U + n->kernels->costs.value * rows.count * head->width))
+	if (!cats_node_afford(n, 80U + cycles))
 		return false;
-	n->kernels->attention_queries(head, rows);
+	if (n->kernels->attention_queries != NULL)
+		n->kernels->attention_queries(head, rows);
 	return true;
 }
 
@@ -70,11 +76,12 @@ static bool scores(struct cats_node *n, const struct cats_attention_head *head, 
 		   int32_t multiplier)
 {
 	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
+	const uint32_t cycles = rows_cycles(n, rows, head->width), most = chunk(n, cycles);
 
 	while (n->at.column < keys) {
-		const uint32_t count = cats_least(keys - n->at.column, chunk(n, rows.count * head->width));
+		const uint32_t count = cats_least(keys - n->at.column, most);
 
-		if (!afford_macs(n, count * rows.count * head->width))
+		if (!cats_node_afford(n, 80U + count * cycles))
 			return false;
 		n->kernels->attention_scores(n->at.maxima, head, rows, multiplier, n->at.column, count);
 		n->at.column += count;
@@ -97,15 +104,19 @@ static bool exponentials(struct cats_node *n, const struct cats_attention_head *
 {
 	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
 	const int16_t *table = cats_node_shard(n, n->shard.header->exp_table);
+	const uint32_t cycles = 100U + keys * n->kernels->costs.exponential;
+	const uint32_t most = cycles * 2U > CATS_UNIT_WORK ? 1U : CATS_UNIT_WORK / cycles;
 
-	for (; n->at.column < rows.count; n->at.column++) {
-		const uint32_t i = n->at.column;
-		uint32_t Z;
+	while (n->at.column < rows.count) {
+		const uint32_t first = n->at.column, count = cats_least(rows.count - first, most);
+		uint32_t sums[CATS_TILE_ROWS];
 
-		if (!cats_node_afford(n, 120U + keys * n->kernels->costs.exponential))
+		if (!cats_node_afford(n, 40U + count * cycles))
 			return false;
-		Z = n->kernels->attention_exponentials(head, rows, i, table, n->at.maxima[i]);
-		n->at.multipliers[i] = cats_requantise(reciprocal(Z), multiplier);
+		n->kernels->attention_exponentials(sums, head, rows, table, n->at.maxima, first, count);
+		for (uint32_t i = first; i < first + count; i++)
+			n->at.multipliers[i] = cats_requantise(reciprocal(sums[i]), multiplier);
+		n->at.column += count;
 	}
 	return true;
 }
@@ -114,11 +125,12 @@ static bool values(struct cats_node *n, const struct cats_attention_head *head, 
 		   int8_t *out, uint32_t stride)
 {
 	const uint32_t keys = cats_attention_visible(head, rows.first + rows.count - 1U);
+	const uint32_t cycles = rows_cycles(n, rows, keys), most = chunk(n, cycles);
 
 	while (n->at.column < head->width) {
-		const uint32_t count = cats_least(head->width - n->at.column, chunk(n, rows.count * keys));
+		const uint32_t count = cats_least(head->width - n->at.column, most);
 
-		if (!afford_macs(n, count * rows.count * keys))
+		if (!cats_node_afford(n, 80U + count * cycles))
 			return false;
 		n->kernels->attention_values(out, stride, head, rows, n->at.multipliers, n->at.column, count);
 		n->at.column += count;

@@ -14,17 +14,15 @@
 /* Of testing whether a token arrived from one sender that lost packets. */
 #define ARRIVED_CYCLES 240U
 
-/* What a call of `products` costs for each sum beyond its columns, in multiply-accumulates. */
-#define SUM_MACS 2U
-
 static const int8_t *view_row(const struct cats_node *n, const struct cats_shard_site *site, uint32_t row)
 {
 	return (const int8_t *)cats_node_arena(n, site->view + row * site->stride);
 }
 
-static uint32_t lost_senders(const struct cats_node *n)
+/* Of a token's availability, when senders lost packets. */
+static uint32_t arrival_cycles(const struct cats_node *n)
 {
-	return (uint32_t)__builtin_popcountll(n->gather.lost);
+	return n->gather.lost == 0 ? 0 : ARRIVED_CYCLES * (uint32_t)__builtin_popcountll(n->gather.lost);
 }
 
 static uint32_t value_cycles(const struct cats_node *n, uint32_t count)
@@ -68,6 +66,7 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
 	struct cats_stats *stats = cats_node_arena(n, op->stats.stats);
+	const uint32_t arrivals = arrival_cycles(n);
 	int32_t *sums = n->at.acc; /* S, Q so far */
 
 	for (; n->at.row < op->stats.rows; n->at.row++, n->at.column = 0) {
@@ -82,7 +81,7 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 			sums[1] = n->at.column == 0 ? Q : sums[1] + Q;
 			n->at.column += count;
 		}
-		if (!cats_node_afford(n, STATS_CYCLES + ARRIVED_CYCLES * lost_senders(n)))
+		if (!cats_node_afford(n, STATS_CYCLES + arrivals))
 			return false;
 		stats[n->at.row] =
 			cats_statistics_of(available_columns(n, site, n->at.row), op->flags & CATS_OP_RMS ? 0 : sums[0],
@@ -97,36 +96,57 @@ struct product {
 	struct cats_weights_view weights;
 	uint32_t outputs, columns; /* N, K */
 	uint32_t tile_outputs;     /* of a tile, even */
+	uint32_t chunk;            /* columns of a call, a multiple of 64 */
 	uint32_t row_cycles;       /* of finishing a row of a tile, beyond what each output costs */
 };
 
 /* What is done for each panel in turn (at.phase), after what an op does once. */
 enum { ONCE, PREPARE, WIDEN, TILES };
 
-/* Outputs of a tile: as many as make a unit with all columns, 2 at least. */
-static uint32_t tile_outputs(const struct cats_node *n, uint32_t columns)
+static uint32_t sum_cycles(const struct cats_kernel_costs *costs, uint32_t columns)
 {
-	const uint32_t fit = n->kernels->unit_macs / (CATS_TILE_ROWS * columns) & ~1U;
-
-	return fit < 2 ? 2 : cats_least(fit, CATS_TILE_OUTPUTS);
+	return costs->sum + columns * costs->mac_q4 / 16U;
 }
 
-/* Columns of a call that handles `outputs` outputs of all rows, a multiple of 64. */
-static uint32_t chunk_columns(const struct cats_node *n, uint32_t outputs)
+/* A tile has as many outputs as make a unit with all columns, 2 at least; if these make more, their columns are cut. */
+static void cut_product(struct product *p, const struct cats_kernel_costs *costs)
 {
-	const uint32_t fit = n->kernels->unit_macs / (CATS_TILE_ROWS * outputs) & ~63U;
+	const uint32_t sums = CATS_UNIT_WORK / sum_cycles(costs, p->columns) / CATS_TILE_ROWS;
 
-	return fit < 64 ? 64 : fit;
+	p->tile_outputs = cats_least(sums & ~1U, CATS_TILE_OUTPUTS);
+	p->chunk = cats_round4(p->columns);
+	if (sums < 2) {
+		p->tile_outputs = 2;
+		p->chunk = (CATS_UNIT_WORK / (2U * CATS_TILE_ROWS) - costs->sum) * 16U / costs->mac_q4 & ~63U;
+	}
 }
 
+static struct product product_of(const struct cats_node *n, uint32_t scratch, uint32_t weights, uint32_t N, uint32_t K,
+				 uint32_t row_cycles)
+{
+	struct product p;
+
+	p.panel.widened = cats_node_arena(n, scratch);
+	p.weights = (struct cats_weights_view){cats_node_shard(n, weights), cats_round4(K)};
+	p.outputs = N;
+	p.columns = K;
+	p.row_cycles = row_cycles;
+	cut_product(&p, &n->kernels->costs);
+	return p;
+}
+
+/* Whether or not there is something to do, so that kernels of a host can stand for a device's. */
 static bool widen(struct cats_node *n, const struct product *p)
 {
-	while (n->kernels->widen != NULL && n->at.column < p->columns) {
-		const uint32_t columns = cats_least(p->columns - n->at.column, UNIT_VALUES / CATS_TILE_ROWS);
+	const uint32_t cycles = n->kernels->costs.widened * p->panel.rows;
 
-		if (!cats_node_afford(n, value_cycles(n, columns * p->panel.rows)))
+	while (cycles > 0 && n->at.column < p->columns) {
+		const uint32_t columns = cats_least(p->columns - n->at.column, UNIT_VALUES);
+
+		if (!cats_node_afford(n, 40U + cycles * columns))
 			return false;
-		n->kernels->widen(&p->panel, n->at.column, columns);
+		if (n->kernels->widen != NULL)
+			n->kernels->widen(&p->panel, n->at.column, columns);
 		n->at.column += columns;
 	}
 	n->at.column = 0;
@@ -136,18 +156,15 @@ static bool widen(struct cats_node *n, const struct product *p)
 /* Accumulates the tile at at.output, a chunk of columns at a time. */
 static bool accumulate(struct cats_node *n, const struct product *p, uint32_t outputs)
 {
-	const struct cats_kernels *k = n->kernels;
-	const uint32_t chunk = chunk_columns(n, outputs);
-
 	while (n->at.column < p->columns) {
-		const uint32_t columns = cats_least(p->columns - n->at.column, chunk);
-		const uint32_t sums = p->panel.rows * outputs, macs = sums * columns;
+		const uint32_t columns = cats_least(p->columns - n->at.column, p->chunk);
+		const uint32_t sums = p->panel.rows * outputs;
 
-		if (!cats_node_afford(n, 80U + (macs + sums * SUM_MACS) * k->costs.mac_q4 / 16U))
+		if (!cats_node_afford(n, 40U + sums * sum_cycles(&n->kernels->costs, columns)))
 			return false;
-		k->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
+		n->kernels->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
 		n->at.column += columns;
-		n->macs += macs;
+		n->macs += sums * columns;
 	}
 	return true;
 }
@@ -175,11 +192,6 @@ static bool run_panel(struct cats_node *n, const struct cats_op *op, const struc
 	}
 	n->at.output = 0;
 	return true;
-}
-
-static struct cats_weights_view weights_at(const struct cats_node *n, uint32_t offset, uint32_t K)
-{
-	return (struct cats_weights_view){cats_node_shard(n, offset), cats_round4(K)};
 }
 
 static void finish_embed(struct cats_node *n, const struct cats_op *op, uint32_t rows, uint32_t outputs)
@@ -241,15 +253,11 @@ bool cats_op_embed(struct cats_node *n, const struct cats_op *op)
 {
 	uint8_t *scratch = cats_node_arena(n, op->embed.scratch);
 	int8_t *windows = (int8_t *)scratch + cats_scratch_panel(op->embed.columns);
-	struct product p = {
-		.panel = {.x = windows, .stride = cats_round4(op->embed.columns), .widened = scratch},
-		.weights = weights_at(n, op->embed.weights, op->embed.columns),
-		.outputs = op->embed.outputs,
-		.columns = op->embed.columns,
-		.tile_outputs = tile_outputs(n, op->embed.columns),
-		.row_cycles = 40,
-	};
+	struct product p =
+		product_of(n, op->embed.scratch, op->embed.weights, op->embed.outputs, op->embed.columns, 40);
 
+	p.panel.x = windows;
+	p.panel.stride = cats_round4(op->embed.columns);
 	if (n->at.phase == ONCE) {
 		if (op->embed.first_token == 1 && !embed_class_token(n, op))
 			return false;
@@ -282,15 +290,10 @@ static void finish_residual(struct cats_node *n, const struct cats_op *op, uint3
 bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
-	struct product p = {
-		.panel = {.stride = site->stride, .widened = cats_node_arena(n, op->residual_product.scratch)},
-		.weights = weights_at(n, op->residual_product.weights, op->residual_product.columns),
-		.outputs = op->residual_product.outputs,
-		.columns = op->residual_product.columns,
-		.tile_outputs = tile_outputs(n, op->residual_product.columns),
-		.row_cycles = 10,
-	};
+	struct product p = product_of(n, op->residual_product.scratch, op->residual_product.weights,
+				      op->residual_product.outputs, op->residual_product.columns, 10);
 
+	p.panel.stride = site->stride;
 	for (; n->at.row < op->residual_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
 		p.panel.x = view_row(n, site, n->at.row);
 		p.panel.rows = cats_least(op->residual_product.rows - n->at.row, CATS_TILE_ROWS);
@@ -407,22 +410,18 @@ static void make_room_for_lost(struct product *p, uint32_t senders)
 bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
-	struct product p = {
-		.panel = {.stride = site->stride, .widened = cats_node_arena(n, op->norm_product.scratch)},
-		.weights = weights_at(n, op->norm_product.weights, op->norm_product.columns),
-		.outputs = op->norm_product.outputs,
-		.columns = op->norm_product.columns,
-		.tile_outputs = tile_outputs(n, op->norm_product.columns),
-		.row_cycles = 60,
-	};
+	const uint32_t senders = n->gather.lost == 0 ? 0 : (uint32_t)__builtin_popcountll(n->gather.lost);
+	struct product p = product_of(n, op->norm_product.scratch, op->norm_product.weights, op->norm_product.outputs,
+				      op->norm_product.columns, 60);
 
-	if (n->gather.lost != 0)
-		make_room_for_lost(&p, lost_senders(n));
+	p.panel.stride = site->stride;
+	if (senders > 0)
+		make_room_for_lost(&p, senders);
 	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
 		p.panel.x = view_row(n, site, n->at.row);
 		p.panel.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
 		if (n->at.phase < WIDEN) {
-			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * lost_senders(n)))
+			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * senders))
 				return false;
 			find_lost(n, site, p.panel.rows);
 			n->at.phase = WIDEN;

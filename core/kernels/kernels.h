@@ -14,7 +14,7 @@
 #include "core/shard.h"
 
 #define CATS_TILE_ROWS 4U
-#define CATS_TILE_OUTPUTS 16U
+#define CATS_TILE_OUTPUTS 32U
 
 /* The sums of a tile on their way from `products` to finish_norm or finish_residual. How they lie there, and in which
  * unit they count, is the table's own affair; in plain C acc[CATS_TILE_OUTPUTS·r + o] is the sum of row r, output o. */
@@ -73,9 +73,13 @@ static inline uint32_t cats_attention_visible(const struct cats_attention_head *
 /* Estimates of Cortex-M4 cycles, checked against the emulated core. */
 struct cats_kernel_costs {
 	uint16_t mac_q4;           /* of one multiply-accumulate of a product, in 1/16 */
+	uint16_t sum;              /* of one sum of products, beside these */
 	uint16_t output;           /* of finishing one output */
+	uint16_t widened;          /* of one value of a panel; 0 when `widen` does nothing */
 	uint16_t value;            /* of copying, quantising or summing one activation */
+	uint16_t packed;           /* of one key and one value of a column; 0 when `attention_pack` does nothing */
 	uint16_t attention_mac_q4; /* of one multiply-accumulate of scores or values, in 1/16 */
+	uint16_t score;            /* of one score, and of one output of `values`, beside these */
 	uint16_t exponential;      /* of one probability */
 };
 
@@ -84,7 +88,6 @@ struct cats_host_kernels;
 struct cats_kernels {
 	const char *name;
 	enum cats_target target; /* the packing that `products` reads */
-	uint32_t unit_macs; /* of one call of `products`, `scores` or `values`, about: what makes the unit of a step */
 	uint32_t attention_rows; /* queries worked on together, 1 … CATS_TILE_ROWS */
 	uint32_t attention_step; /* keys or columns of one call of those are multiples of it, but for the last */
 	struct cats_kernel_costs costs;
@@ -127,15 +130,17 @@ struct cats_kernels {
 	void (*attention_queries)(const struct cats_attention_head *head, struct cats_attention_rows rows);
 
 	/* Scores s_j of count keys from `first` (a multiple of attention_step) for each of the rows (section 1.8);
-	 * those of keys that a row does not see do not matter. maxima[i] becomes the largest score of row i so far, of
-	 * the keys that it sees; nothing is so far when first is 0. */
+	 * those of keys that a row does not see do not matter. maxima[i] says what exponentials need of row i's largest
+	 * score so far, among keys that it sees, as the table likes it; nothing is so far when `first` is 0. */
 	void (*attention_scores)(int32_t maxima[CATS_TILE_ROWS], const struct cats_attention_head *head,
 				 struct cats_attention_rows rows, int32_t multiplier, uint32_t first, uint32_t count);
 
-	/* Scores of query rows.first + row become p_j where it sees the key and 0 elsewhere, for keys that any of the
-	 * rows sees and on to the next multiple of 4; returns their sum Z. */
-	uint32_t (*attention_exponentials)(const struct cats_attention_head *head, struct cats_attention_rows rows,
-					   uint32_t row, const int16_t *table, int32_t maximum);
+	/* Scores of rows first … first + count - 1 become p_j where the row sees the key and 0 elsewhere, for keys that
+	 * any of `rows` sees and on to the next multiple of 4. sums[i] becomes the sum Z of row i's; maxima[i] is of
+	 * row i. */
+	void (*attention_exponentials)(uint32_t sums[CATS_TILE_ROWS], const struct cats_attention_head *head,
+				       struct cats_attention_rows rows, const int16_t *table,
+				       const int32_t maxima[CATS_TILE_ROWS], uint32_t first, uint32_t count);
 
 	/* out[i·stride + c] = sat7(R(Σ p_j·v[j, c], multipliers[i])) of row i, for `count` columns from `first` (a
 	 * multiple of attention_step) over the keys that any of the rows sees. */
@@ -151,7 +156,7 @@ extern const struct cats_kernels cats_kernels_nrf52840_c;
 /* For target 2, made for the Cortex-M4F; elsewhere the same steps in C, slowly. */
 extern const struct cats_kernels cats_kernels_m4;
 
-/* What a device uses for its target: on a Cortex-M4F the kernels made for it, otherwise plain C. */
+/* What a device of a target uses. */
 const struct cats_kernels *cats_kernels_for(enum cats_target target);
 
 /* Host only, for target 1: fills the table with the fastest kernels that this processor runs (name NULL), or with those

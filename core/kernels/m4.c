@@ -86,61 +86,46 @@ static void products(int32_t *acc, const struct cats_panel *panel, const struct 
 			cats_m4_products(acc, x + 2U * column, w, skip, 1, groups, 1);
 }
 
-/* ---- Epilogues ---- */
+/* ---- Epilogues: of 4 rows two outputs at a time, of other tiles one by one ---- */
+
+static const int32_t zeros[CATS_TILE_OUTPUTS];
+
+/* Where the tile has the sum of output o in its first row; other rows follow 2 words apart. */
+CATS_DSP const int32_t *sums_of(const int32_t *acc, uint32_t o)
+{
+	return acc + (size_t)(o / 2U) * 2U * ROWS + (o & 1U);
+}
 
 static void finish_residual(int16_t *residual, size_t stride, const int32_t *acc, const int32_t *bias,
 			    const int32_t *multipliers, uint32_t rows, uint32_t outputs)
 {
-	for (uint32_t o = 0; o < outputs; o += 2, acc += 2U * ROWS) {
-		const uint32_t second = o + 1U < outputs ? 1U : 0U; /* or the first once more */
-		const int32_t m0 = multipliers[o], m1 = multipliers[o + second];
-		const int32_t b0 = bias == NULL ? 0 : bias[o], b1 = bias == NULL ? 0 : bias[o + second];
-		int16_t *to = residual + o;
-		const int32_t *sums = acc;
+	const int32_t *b = bias == NULL ? zeros : bias;
+	uint32_t o = 0;
 
-		for (const int32_t *end = acc + 2U * rows; sums != end; sums += 2, to += stride) {
-			const int32_t a0 = cats_wrap_add(sums[0], cats_shift_left(b0, 8));
-			const int32_t a1 = cats_wrap_add(sums[1], cats_shift_left(b1, 8));
-			const int32_t r0 = to[0], r1 = to[second];
-
-			to[second] = (int16_t)cats_saturate(cats_requantise_onto(r1, a1, m1), 16);
-			to[0] = (int16_t)cats_saturate(cats_requantise_onto(r0, a0, m0), 16);
-		}
+	if (rows == ROWS && outputs >= 2) {
+		cats_m4_finish_residual(residual, stride * sizeof(*residual), acc, b, multipliers, outputs / 2U);
+		o = outputs & ~1U;
 	}
+	for (; o < outputs; o++)
+		for (uint32_t r = 0; r < rows; r++) {
+			const int32_t sum = cats_wrap_add(sums_of(acc, o)[2U * r], cats_shift_left(b[o], 8));
+			int16_t *to = residual + r * stride + o;
+
+			*to = (int16_t)cats_saturate(cats_requantise_onto(*to, sum, multipliers[o]), 16);
+		}
 }
 
-/* What becomes of y (section 1.7). */
-enum form {
-	SYMMETRIC, /* int8 -127 … 127 */
-	RELU,      /* int8 0 … 127 */
-	TABLE,
-	OTHER, /* other clamps, and logits: one at a time */
-};
-
-/* Of one output: B + 128, so that B·2^24 + 2^31 is it times 2^24. */
-struct constants {
-	int32_t m, b, weight_sum;
-};
-
-CATS_DSP struct constants constants_of(const struct cats_finish *f, uint32_t o)
+/* For 4 rows, or NULL: logits, and clamps that are no saturation. */
+static cats_m4_finish *finish_of(const struct cats_finish *f)
 {
-	return (struct constants){
-		.m = f->multipliers[o],
-		.b = cats_wrap_add(f->biases[o], 128),
-		.weight_sum = f->weight_sums == NULL ? 0 : f->weight_sums[o],
-	};
+	if (f->kind == CATS_OUTPUT_TABLE)
+		return cats_m4_finish_table;
+	if (f->kind == CATS_OUTPUT_INT8 && f->high == 127)
+		return f->low == -127 ? cats_m4_finish_symmetric : f->low == 0 ? cats_m4_finish_relu : NULL;
+	return NULL;
 }
 
-/* MLS, SMMULR, two shifts, SMLAL. */
-CATS_DSP int32_t normalised(int32_t sum, struct constants c, struct cats_stats stats)
-{
-	const int32_t A = cats_wrap_subtract(sum, cats_wrap_multiply(stats.mu, c.weight_sum));
-	const int32_t m = cats_rounded_product(stats.rho, c.m);
-
-	return (int32_t)(((int64_t)c.b * (1 << 24) + (int64_t)A * m) >> 32);
-}
-
-CATS_DSP void put_other(uint8_t *out, const struct cats_finish *f, int32_t y)
+CATS_DSP void put(uint8_t *out, const struct cats_finish *f, int32_t y)
 {
 	if (f->kind == CATS_OUTPUT_INT8) {
 		*out = (uint8_t)cats_clamp(y, f->low, f->high);
@@ -153,73 +138,23 @@ CATS_DSP void put_other(uint8_t *out, const struct cats_finish *f, int32_t y)
 	}
 }
 
-CATS_DSP void put_pair(uint8_t *out, const struct cats_finish *f, enum form form, int32_t y0, int32_t y1)
-{
-	uint32_t bytes;
-
-	if (form == SYMMETRIC)
-		bytes = cats_symmetric_bytes(cats_two_bytes(cats_saturate(y0, 8), cats_saturate(y1, 8)));
-	else if (form == RELU)
-		bytes = cats_saturate_unsigned(y0, 7) | cats_saturate_unsigned(y1, 7) << 8;
-	else
-		bytes = (uint8_t)f->table[cats_saturate_unsigned(y0, 8)] |
-			(uint32_t)(uint8_t)f->table[cats_saturate_unsigned(y1, 8)] << 8;
-	cats_store2(out, bytes);
-}
-
-/* Outputs 0 … outputs - 1, an even number; `acc` begins with the first row. */
-CATS_DSP void finish_pairs(uint8_t *out, size_t stride, const struct cats_finish *f, enum form form, const int32_t *acc,
-			   uint32_t rows, uint32_t outputs)
-{
-	for (uint32_t o = 0; o < outputs; o += 2, acc += 2U * ROWS) {
-		const struct constants c0 = constants_of(f, o), c1 = constants_of(f, o + 1U);
-		const struct cats_stats *stats = f->stats;
-		const int32_t *sums = acc;
-		uint8_t *to = out + o;
-
-		for (const int32_t *end = acc + 2U * rows; sums != end; sums += 2, stats++, to += stride)
-			put_pair(to, f, form, normalised(sums[0], c0, *stats), normalised(sums[1], c1, *stats));
-	}
-}
-
-/* Outputs first … outputs - 1, one at a time. */
-static void finish_others(uint8_t *out, size_t stride, const struct cats_finish *f, const int32_t *acc, uint32_t rows,
-			  uint32_t first, uint32_t outputs)
-{
-	const uint32_t bytes = f->kind == CATS_OUTPUT_LOGIT ? 4 : 1;
-
-	for (uint32_t o = first; o < outputs; o++) {
-		const struct constants c = constants_of(f, o);
-		const int32_t *sums = acc + (size_t)(o / 2U) * 2U * ROWS + (o & 1U);
-
-		for (uint32_t r = 0; r < rows; r++)
-			put_other(out + r * stride + o * bytes, f, normalised(sums[2U * r], c, f->stats[r]));
-	}
-}
-
-static enum form form_of(const struct cats_finish *f)
-{
-	if (f->kind == CATS_OUTPUT_TABLE)
-		return TABLE;
-	if (f->kind == CATS_OUTPUT_INT8 && f->high == 127)
-		return f->low == -127 ? SYMMETRIC : f->low == 0 ? RELU : OTHER;
-	return OTHER;
-}
-
 static void finish_norm(void *out, size_t stride, const struct cats_finish *f, const int32_t *acc, uint32_t first,
 			uint32_t rows, uint32_t outputs)
 {
-	const enum form form = form_of(f);
-	const uint32_t paired = form == OTHER ? 0 : outputs & ~1U;
+	cats_m4_finish *finish = rows == ROWS && outputs >= 2 ? finish_of(f) : NULL;
+	const int32_t *weight_sums = f->weight_sums == NULL ? zeros : f->weight_sums;
+	const uint32_t bytes = f->kind == CATS_OUTPUT_LOGIT ? 4 : 1;
+	uint32_t o = 0;
 
-	acc += 2U * first;
-	if (form == SYMMETRIC)
-		finish_pairs(out, stride, f, SYMMETRIC, acc, rows, paired);
-	else if (form == RELU)
-		finish_pairs(out, stride, f, RELU, acc, rows, paired);
-	else if (form == TABLE)
-		finish_pairs(out, stride, f, TABLE, acc, rows, paired);
-	finish_others(out, stride, f, acc, rows, paired, outputs);
+	if (finish != NULL) {
+		finish(out, stride, acc, f->table, f->stats, f->multipliers, weight_sums, f->biases, outputs / 2U);
+		o = outputs & ~1U;
+	}
+	for (; o < outputs; o++)
+		for (uint32_t r = 0; r < rows; r++)
+			put((uint8_t *)out + r * stride + o * bytes, f,
+			    cats_normalise(sums_of(acc, o)[2U * (first + r)], f->stats[r], f->multipliers[o],
+					   weight_sums[o], f->biases[o]));
 }
 
 /* ---- Rows ---- */
@@ -228,6 +163,7 @@ static void quantise(int8_t *q, const int16_t *residual, int32_t multiplier, uin
 {
 	uint32_t i = 0;
 
+#pragma GCC unroll 2
 	for (; i + 4U <= count; i += 4) {
 		const uint32_t first = cats_load4(residual + i), second = cats_load4(residual + i + 2);
 		const int32_t y0 = cats_rounded_product((int16_t)first, multiplier);
@@ -248,6 +184,7 @@ static void sums(int32_t *sum, int32_t *squares, const int8_t *x, uint32_t count
 	const int8_t *end = x + (count & ~3U);
 	int32_t S = 0, Q = 0;
 
+#pragma GCC unroll 4
 	for (; x != end; x += 4) {
 		const uint32_t word = cats_load4(x);
 		const uint32_t even = cats_even_bytes(word), odd = cats_odd_bytes(word);
@@ -267,7 +204,7 @@ static void sums(int32_t *sum, int32_t *squares, const int8_t *x, uint32_t count
 /* ---- Attention ---- */
 
 /* Columns c … c + 3 of a row of `width`, those beyond it as 0. */
-CATS_DSP uint32_t four_columns(const int8_t *row, uint32_t c, uint32_t width)
+static uint32_t four_columns(const int8_t *row, uint32_t c, uint32_t width)
 {
 	uint32_t word = 0;
 
@@ -284,45 +221,44 @@ CATS_DSP uint32_t pack_weights(uint32_t x)
 	return cats_add_pairs(x << 8 & 0xFF00FF00U, cats_odd_bytes(x));
 }
 
-/* Keys first and first + 1 of a quad at columns c …: as a pair of weight rows. */
-CATS_DSP void pack_key_pair(uint32_t *to, uint32_t first, uint32_t second)
+/* Four columns of two keys become a pair of weight rows, of two values two pairs of columns `apart` words apart. */
+CATS_DSP void pack_two(uint32_t *keys, uint32_t *values, uint32_t apart, const uint32_t k[2], const uint32_t v[2])
 {
-	to[0] = pack_weights(first);
-	to[1] = pack_weights(second);
+	const uint32_t even0 = cats_even_bytes(v[0]), even1 = cats_even_bytes(v[1]);
+	const uint32_t odd0 = cats_odd_bytes(v[0]), odd1 = cats_odd_bytes(v[1]);
+
+	keys[0] = pack_weights(k[0]);
+	keys[1] = pack_weights(k[1]);
+	values[0] = cats_low_halves(even0, even1);
+	values[1] = cats_low_halves(odd0, odd1);
+	values[apart] = cats_high_halves(even0, even1);
+	values[apart + 1U] = cats_high_halves(odd0, odd1);
 }
 
-/* Values of two keys at four columns: words of the pairs of columns (c, c + 1) and (c + 2, c + 3), `apart` words apart.
- */
-CATS_DSP void pack_value_pair(uint32_t *to, uint32_t apart, uint32_t first, uint32_t second)
-{
-	const uint32_t even0 = cats_even_bytes(first), even1 = cats_even_bytes(second);
-	const uint32_t odd0 = cats_odd_bytes(first), odd1 = cats_odd_bytes(second);
-
-	to[0] = cats_low_halves(even0, even1);
-	to[1] = cats_low_halves(odd0, odd1);
-	to[apart] = cats_high_halves(even0, even1);
-	to[apart + 1U] = cats_high_halves(odd0, odd1);
-}
-
-/* Keys as [T4/2][d4/4][2] words of four weights; values as [d4/2][T4/2][2] words of two keys. */
-static void pack_keys(const struct cats_attention_head *head, uint32_t first, uint32_t count)
+/* Keys first and first + 1, of which `count` are there. Keys as [T4/2][d4/4][2] words of four weights; values as
+ * [d4/2][T4/2][2] words of two keys. */
+static void pack_pair(const struct cats_attention_head *head, uint32_t first, uint32_t count)
 {
 	const uint32_t keys4 = cats_round4(head->keys), width4 = cats_round4(head->width);
 	uint32_t *keys = (uint32_t *)(void *)head->packed_keys + (size_t)(first / 2U) * (width4 / 2U);
 	uint32_t *values = (uint32_t *)(void *)head->values + first;
 	const int8_t *k = head->k + (size_t)first * head->kv_stride, *v = head->v + (size_t)first * head->kv_stride;
+	const int8_t *k1 = k + head->kv_stride, *v1 = v + head->kv_stride;
+	const uint32_t width0 = count > 0 ? head->width : 0, width1 = count > 1 ? head->width : 0;
+	uint32_t c = 0;
 
-	for (uint32_t j = 0; j < 4; j += 2, keys += width4 / 2U, values += 2) {
-		const int8_t *k0 = k + j * head->kv_stride, *v0 = v + j * head->kv_stride;
-		const uint32_t width0 = j < count ? head->width : 0, width1 = j + 1U < count ? head->width : 0;
+	for (; c + 4U <= width1; c += 4, keys += 2, values += 2U * keys4)
+		pack_two(keys, values, keys4, (uint32_t[]){cats_load4(k + c), cats_load4(k1 + c)},
+			 (uint32_t[]){cats_load4(v + c), cats_load4(v1 + c)});
+	for (; c < width4; c += 4, keys += 2, values += 2U * keys4)
+		pack_two(keys, values, keys4, (uint32_t[]){four_columns(k, c, width0), four_columns(k1, c, width1)},
+			 (uint32_t[]){four_columns(v, c, width0), four_columns(v1, c, width1)});
+}
 
-		for (uint32_t c = 0; c < width4; c += 4) {
-			pack_key_pair(keys + c / 2U, four_columns(k0, c, width0),
-				      four_columns(k0 + head->kv_stride, c, width1));
-			pack_value_pair(values + (size_t)c / 2U * keys4, keys4, four_columns(v0, c, width0),
-					four_columns(v0 + head->kv_stride, c, width1));
-		}
-	}
+static void pack_keys(const struct cats_attention_head *head, uint32_t first, uint32_t count)
+{
+	pack_pair(head, first, count);
+	pack_pair(head, first + 2U, count > 2 ? count - 2U : 0);
 }
 
 static void widen_queries(const struct cats_attention_head *head, struct cats_attention_rows rows)
@@ -331,12 +267,15 @@ static void widen_queries(const struct cats_attention_head *head, struct cats_at
 	const int8_t *q[ROWS];
 	uint32_t *panel = head->queries;
 
-	for (uint32_t r = 0; r < ROWS; r++)
-		q[r] = head->q + (size_t)(rows.first + (r < rows.count ? r : 0)) * head->q_stride;
+	q[0] = head->q + (size_t)rows.first * head->q_stride;
+	for (uint32_t r = 1; r < ROWS; r++)
+		q[r] = r < rows.count ? q[r - 1U] + head->q_stride : q[0];
 	if (groups > 0)
 		cats_m4_widen(panel, q, groups);
+	if (head->width % 4U == 0)
+		return;
 	panel += 8U * groups;
-	for (uint32_t r = 0; r < ROWS && head->width % 4U != 0; r++) {
+	for (uint32_t r = 0; r < ROWS; r++) {
 		const uint32_t word = four_columns(q[r], 4U * groups, head->width);
 
 		panel[r] = cats_even_bytes(word);
@@ -344,126 +283,85 @@ static void widen_queries(const struct cats_attention_head *head, struct cats_at
 	}
 }
 
-/* The two scores of a row, as a pair. */
-CATS_DSP uint32_t score_pair(const int32_t *sums, int32_t multiplier)
-{
-	return cats_low_halves((uint32_t)cats_saturate(cats_rounded_product(sums[0], multiplier), 15),
-			       (uint32_t)cats_saturate(cats_rounded_product(sums[1], multiplier), 15));
-}
-
-/* Scores lie as [T4/2][4] words: of two keys, of each row. `maxima` are pairs. */
-CATS_DSP void finish_scores(uint32_t maxima[ROWS], uint32_t *scores, const int32_t *acc, int32_t multiplier,
-			    uint32_t pairs)
-{
-	uint32_t m0 = maxima[0], m1 = maxima[1], m2 = maxima[2], m3 = maxima[3];
-
-	for (const uint32_t *end = scores + (size_t)ROWS * pairs; scores != end; scores += ROWS, acc += 2U * ROWS) {
-		scores[0] = score_pair(acc, multiplier);
-		m0 = cats_larger_pairs(scores[0], m0);
-		scores[1] = score_pair(acc + 2, multiplier);
-		m1 = cats_larger_pairs(scores[1], m1);
-		scores[2] = score_pair(acc + 4, multiplier);
-		m2 = cats_larger_pairs(scores[2], m2);
-		scores[3] = score_pair(acc + 6, multiplier);
-		m3 = cats_larger_pairs(scores[3], m3);
-	}
-	maxima[0] = m0;
-	maxima[1] = m1;
-	maxima[2] = m2;
-	maxima[3] = m3;
-}
-
+/* A pair of maxima before anything was found. */
 #define NO_SCORE 0x80008000U
 
-CATS_DSP int32_t larger_half(uint32_t pair)
+/* The larger halves of a row's maxima and its pair of scores, of whose keys it sees `seen`. */
+CATS_DSP uint32_t add_maximum(uint32_t maxima, uint32_t scores, uint32_t seen)
 {
-	const int32_t low = (int16_t)pair, high = (int32_t)pair >> 16;
-
-	return low > high ? low : high;
+	if (seen == 0)
+		return maxima;
+	return cats_larger_pairs(seen == 1 ? cats_low_halves(scores, NO_SCORE) : scores, maxima);
 }
 
-/* The largest score of a row among keys first … end - 1, where the last keys of a panel are seen by some rows only. */
-static int32_t largest(const uint32_t *scores, uint32_t row, uint32_t first, uint32_t end, int32_t maximum)
+/* How many keys from `key` on a row sees. */
+CATS_DSP uint32_t seen_from(uint32_t key, const struct cats_attention_head *head, uint32_t query)
 {
-	for (uint32_t j = first; j < end; j++) {
-		const uint32_t pair = scores[(size_t)(j / 2U) * ROWS + row];
-		const int32_t s = j & 1U ? (int32_t)pair >> 16 : (int16_t)pair;
+	const uint32_t visible = cats_attention_visible(head, query);
 
-		maximum = s > maximum ? s : maximum;
-	}
-	return maximum;
+	return visible < key ? 0 : visible - key;
 }
 
-/* `first` is even. Tiles of keys that all rows see find their maxima on the way; the rest is looked through again. */
+/* `first` is even. Scores lie as [T4/2][4] words, of two keys and each row; maxima are pairs, of even and of odd keys.
+ * Those of pairs that all rows see are found on the way; the other pairs are looked through again. */
 static void scores(int32_t maxima[CATS_TILE_ROWS], const struct cats_attention_head *head,
 		   struct cats_attention_rows rows, int32_t multiplier, uint32_t first, uint32_t count)
 {
 	const uint32_t pair_words = cats_round4(head->width) / 2U, groups = pair_words / 2U;
-	const uint32_t pairs = (count + 1U) / 2U, common = cats_attention_visible(head, rows.first);
-	const uint32_t full = common <= first ? 0 : smaller((common - first) / 2U, count / 2U);
+	const uint32_t pairs = (count + 1U) / 2U;
+	const uint32_t full = smaller(seen_from(first, head, rows.first), count) / 2U;
 	const uint32_t *keys = (const uint32_t *)(const void *)head->packed_keys + (size_t)(first / 2U) * pair_words;
 	uint32_t *to = (uint32_t *)(void *)head->scores + (size_t)(first / 2U) * ROWS;
-	uint32_t found[ROWS] = {NO_SCORE, NO_SCORE, NO_SCORE, NO_SCORE}, ignored[ROWS] = {0};
-	cats_tile acc;
+	uint32_t *found = (uint32_t *)maxima, ignored[ROWS] = {0};
 
-	for (uint32_t p = 0, n; p < pairs; p += n, to += ROWS * n, keys += n * pair_words) {
-		n = smaller((p < full ? full : pairs) - p, CATS_TILE_OUTPUTS / 2U);
-		cats_m4_products(acc, head->queries, keys, 0, n, groups, 0);
-		finish_scores(p < full ? found : ignored, to, acc, multiplier, n);
-	}
-	for (uint32_t r = 0; r < rows.count; r++) {
-		const uint32_t end = smaller(first + count, cats_attention_visible(head, rows.first + r));
-		int32_t so_far = larger_half(found[r]);
-
-		so_far = first > 0 && maxima[r] > so_far ? maxima[r] : so_far;
-		maxima[r] = largest((const uint32_t *)(const void *)head->scores, r, first + 2U * full, end, so_far);
-	}
+	if (first == 0)
+		found[0] = found[1] = found[2] = found[3] = NO_SCORE;
+	if (full > 0)
+		cats_m4_scores(to, head->queries, keys, multiplier, full, groups, found);
+	if (pairs == full)
+		return;
+	keys += (size_t)full * pair_words;
+	cats_m4_scores(to + (size_t)ROWS * full, head->queries, keys, multiplier, pairs - full, groups, ignored);
+	for (uint32_t p = full; p < pairs; p++)
+		for (uint32_t r = 0; r < ROWS; r++)
+			found[r] =
+				add_maximum(found[r], to[(size_t)p * ROWS + r],
+					    smaller(count - 2U * p, seen_from(first + 2U * p, head, rows.first + r)));
 }
 
-static uint32_t exponentials(const struct cats_attention_head *head, struct cats_attention_rows rows, uint32_t row,
-			     const int16_t *table, int32_t maximum)
+/* Of the row whose scores are from `at` on: the first `visible` of 2·end. */
+static uint32_t exponentials_of(uint32_t *at, uint32_t visible, uint32_t end, const int16_t *table, uint32_t maxima)
 {
-	const uint32_t visible = cats_attention_visible(head, rows.first + row);
-	const uint32_t end = cats_round4(cats_attention_visible(head, rows.first + rows.count - 1U)) / 2U;
-	const uint32_t top = cats_low_halves((uint32_t)maximum, (uint32_t)maximum);
-	uint32_t *at = (uint32_t *)(void *)head->scores + row;
-	int32_t Z = 0;
-	uint32_t pair = 0;
+	const uint32_t top = cats_larger_pairs(maxima, maxima << 16 | maxima >> 16);
+	uint32_t pair = visible / 2U, Z = cats_m4_exponentials(at, table, top, pair);
 
-	for (; pair < visible / 2U; pair++, at += ROWS) {
-		const uint32_t below = cats_saturate_pairs_unsigned(cats_subtract_pairs(top, *at), 10);
-
-		*at = cats_low_halves((uint32_t)table[below & 0xFFFFU], (uint32_t)table[below >> 16]);
-		Z = cats_multiply_pairs(*at, 0x00010001U, Z);
-	}
+	at += (size_t)ROWS * pair;
 	if (visible & 1U) {
-		const uint32_t below = cats_saturate_pairs_unsigned(cats_subtract_pairs(top, *at), 10);
-
-		*at = (uint32_t)table[below & 0xFFFFU];
-		Z += (int32_t)*at;
+		Z += cats_m4_exponentials(at, table, top, 1);
+		Z -= *at >> 16;
+		*at &= 0xFFFFU;
 		pair++;
 		at += ROWS;
 	}
 	for (; pair < end; pair++, at += ROWS)
 		*at = 0;
-	return (uint32_t)Z;
+	return Z;
 }
 
-/* The outputs of a pair of columns, for each row; `second` is 0 when there is one column only. */
-CATS_DSP void finish_values(int8_t *out, size_t stride, const int32_t *acc, const int32_t *multipliers, uint32_t rows,
-			    bool second)
+static void exponentials(uint32_t sums[CATS_TILE_ROWS], const struct cats_attention_head *head,
+			 struct cats_attention_rows rows, const int16_t *table, const int32_t maxima[CATS_TILE_ROWS],
+			 uint32_t first, uint32_t count)
 {
-	for (uint32_t r = 0; r < rows; r++, out += stride, acc += 2) {
-		const int32_t y0 = cats_saturate(cats_rounded_product(acc[0], multipliers[r]), 8);
-		const int32_t y1 = cats_saturate(cats_rounded_product(acc[1], multipliers[r]), 8);
-		const uint32_t bytes = cats_symmetric_bytes(cats_two_bytes(y0, y1));
+	const uint32_t end = cats_round4(cats_attention_visible(head, rows.first + rows.count - 1U)) / 2U;
+	uint32_t *at = (uint32_t *)(void *)head->scores;
 
-		if (second)
-			cats_store2(out, bytes);
-		else
-			*out = (int8_t)bytes;
-	}
+	for (uint32_t i = first; i < first + count; i++)
+		sums[i] = exponentials_of(at + i, cats_attention_visible(head, rows.first + i), end, table,
+					  (uint32_t)maxima[i]);
 }
+
+/* Up to this many columns go through a copy when rows or the second column of a pair are missing. */
+#define COPIED 16U
 
 /* `first` is even. */
 static void values(int8_t *out, size_t stride, const struct cats_attention_head *head, struct cats_attention_rows rows,
@@ -471,15 +369,20 @@ static void values(int8_t *out, size_t stride, const struct cats_attention_head 
 {
 	const uint32_t keys4 = cats_round4(head->keys);
 	const uint32_t steps = cats_round4(cats_attention_visible(head, rows.first + rows.count - 1U)) / 2U;
+	const uint32_t skip = 4U * (keys4 - 2U * steps), direct = rows.count == ROWS ? count & ~1U : 0;
+	const uint32_t *p = (const uint32_t *)(const void *)head->scores;
 	const uint32_t *v = (const uint32_t *)(const void *)head->values + (size_t)(first / 2U) * keys4;
-	cats_tile acc;
 
-	for (uint32_t c = first, n; c < first + count; c += n, v += (size_t)(n / 2U) * keys4) {
-		n = smaller(first + count - c, CATS_TILE_OUTPUTS);
-		cats_m4_values(acc, (const uint32_t *)(const void *)head->scores, v, 4U * (keys4 - 2U * steps),
-			       (n + 1U) / 2U, steps);
-		for (uint32_t i = 0; i < n; i += 2)
-			finish_values(out + c + i, stride, acc + (size_t)i * ROWS, multipliers, rows.count, i + 1U < n);
+	if (direct > 0)
+		cats_m4_values(out + first, p, v, skip, direct / 2U, steps, stride, multipliers);
+	for (uint32_t c = direct, n; c < count; c += n) {
+		int8_t copy[ROWS][COPIED];
+
+		n = smaller(count - c, COPIED);
+		cats_m4_values(copy[0], p, v + (size_t)(c / 2U) * keys4, skip, (n + 1U) / 2U, steps, COPIED,
+			       multipliers);
+		for (uint32_t r = 0; r < rows.count; r++)
+			__builtin_memcpy(out + r * stride + first + c, copy[r], n);
 	}
 }
 
@@ -498,10 +401,17 @@ static uint32_t root(uint32_t v)
 const struct cats_kernels cats_kernels_m4 = {
 	.name = "Cortex-M4",
 	.target = CATS_TARGET_NRF52840,
-	.unit_macs = 12288,
-	.attention_rows = 4,
+	.attention_rows = ROWS,
 	.attention_step = 2,
-	.costs = {.mac_q4 = 20, .output = 20, .value = 5, .attention_mac_q4 = 26, .exponential = 10},
+	.costs = {.mac_q4 = 17,
+		  .sum = 3,
+		  .output = 16,
+		  .widened = 2,
+		  .value = 8,
+		  .packed = 4,
+		  .attention_mac_q4 = 17,
+		  .score = 9,
+		  .exponential = 9},
 	.widen = widen,
 	.products = products,
 	.finish_norm = finish_norm,

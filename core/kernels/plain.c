@@ -184,12 +184,9 @@ static void attention_scores(int32_t maxima[CATS_TILE_ROWS], const struct cats_a
 	}
 }
 
-static uint32_t attention_exponentials(const struct cats_attention_head *head, struct cats_attention_rows rows,
-				       uint32_t row, const int16_t *table, int32_t maximum)
+/* The first `visible` of `end` scores. */
+static uint32_t exponentials(int16_t *scores, uint32_t visible, uint32_t end, const int16_t *table, int32_t maximum)
 {
-	const uint32_t visible = cats_attention_visible(head, rows.first + row);
-	const uint32_t end = cats_round4(cats_attention_visible(head, rows.first + rows.count - 1U));
-	int16_t *scores = scores_of(head, row);
 	uint32_t Z = 0;
 
 	for (uint32_t j = 0; j < visible; j++) {
@@ -202,6 +199,17 @@ static uint32_t attention_exponentials(const struct cats_attention_head *head, s
 	for (uint32_t j = visible; j < end; j++)
 		scores[j] = 0;
 	return Z;
+}
+
+static void attention_exponentials(uint32_t sums[CATS_TILE_ROWS], const struct cats_attention_head *head,
+				   struct cats_attention_rows rows, const int16_t *table,
+				   const int32_t maxima[CATS_TILE_ROWS], uint32_t first, uint32_t count)
+{
+	const uint32_t end = cats_round4(cats_attention_visible(head, rows.first + rows.count - 1U));
+
+	for (uint32_t i = first; i < first + count; i++)
+		sums[i] = exponentials(scores_of(head, i), cats_attention_visible(head, rows.first + i), end, table,
+				       maxima[i]);
 }
 
 static void attention_values(int8_t *out, size_t stride, const struct cats_attention_head *head,
@@ -229,10 +237,15 @@ static void attention_values(int8_t *out, size_t stride, const struct cats_atten
 const struct cats_kernels cats_kernels_plain = {
 	.name = "plain",
 	.target = CATS_TARGET_PLAIN,
-	.unit_macs = 1536,
-	.attention_rows = 1,
+	.attention_rows = CATS_TILE_ROWS,
 	.attention_step = 1,
-	.costs = {.mac_q4 = 144, .output = 60, .value = 12, .attention_mac_q4 = 160, .exponential = 20},
+	.costs = {.mac_q4 = 144,
+		  .sum = 18,
+		  .output = 60,
+		  .value = 12,
+		  .attention_mac_q4 = 160,
+		  .score = 30,
+		  .exponential = 20},
 	.products = products,
 	PLAIN_ENTRIES,
 };
@@ -240,19 +253,20 @@ const struct cats_kernels cats_kernels_plain = {
 const struct cats_kernels cats_kernels_nrf52840_c = {
 	.name = "nrf52840, plain C",
 	.target = CATS_TARGET_NRF52840,
-	.unit_macs = 512,
-	.attention_rows = 1,
+	.attention_rows = CATS_TILE_ROWS,
 	.attention_step = 1,
-	.costs = {.mac_q4 = 432, .output = 90, .value = 26, .attention_mac_q4 = 464, .exponential = 30},
+	.costs = {.mac_q4 = 432,
+		  .sum = 54,
+		  .output = 90,
+		  .value = 26,
+		  .attention_mac_q4 = 464,
+		  .score = 40,
+		  .exponential = 30},
 	.products = products_packed,
 	PLAIN_ENTRIES,
 };
 
 const struct cats_kernels *cats_kernels_for(enum cats_target target)
 {
-#if defined(__ARM_FEATURE_DSP)
 	return target == CATS_TARGET_NRF52840 ? &cats_kernels_m4 : &cats_kernels_plain;
-#else
-	return target == CATS_TARGET_NRF52840 ? &cats_kernels_nrf52840_c : &cats_kernels_plain;
-#endif
 }

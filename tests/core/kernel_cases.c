@@ -301,6 +301,7 @@ struct attention_case {
 	struct cats_attention_rows rows;
 	int32_t score_multiplier, multipliers[CATS_TILE_ROWS];
 	uint32_t piece; /* keys or columns of a call */
+	uint32_t rows_a_call;
 	uint32_t stride;
 };
 
@@ -338,6 +339,7 @@ static void make_attention(struct attention_case *c, struct kernel_room *room, c
 	for (uint32_t i = 0; i < CATS_TILE_ROWS; i++)
 		c->multipliers[i] = between(d, 0, 1 << (8 + below(d, 20)));
 	c->piece = below(d, 2) ? table->attention_step * (1U + below(d, 20)) : 512;
+	c->rows_a_call = 1 + below(d, CATS_TILE_ROWS);
 	c->stride = width + below(d, 5);
 	for (uint32_t i = 0; i < 3; i++)
 		fill(d, bytes + i * 12800U, 12800);
@@ -364,8 +366,9 @@ static void attend(uint32_t Z[CATS_TILE_ROWS], int8_t *out, uint8_t *scratch, co
 	for (uint32_t j = 0; j < visible; j += c->piece)
 		k->attention_scores(maxima, &head, c->rows, c->score_multiplier, j,
 				    visible - j < c->piece ? visible - j : c->piece);
-	for (uint32_t i = 0; i < c->rows.count; i++)
-		Z[i] = k->attention_exponentials(&head, c->rows, i, exp_table, maxima[i]);
+	for (uint32_t i = 0; i < c->rows.count; i += c->rows_a_call)
+		k->attention_exponentials(Z, &head, c->rows, exp_table, maxima, i,
+					  c->rows.count - i < c->rows_a_call ? c->rows.count - i : c->rows_a_call);
 	for (uint32_t j = 0; j < head.width; j += c->piece)
 		k->attention_values(out, c->stride, &head, c->rows, c->multipliers, j,
 				    head.width - j < c->piece ? head.width - j : c->piece);
