@@ -26,6 +26,7 @@ enum own_option {
 	OPT_DEVICES,
 	OPT_KEEP,
 	OPT_CRITERION,
+	OPT_STAND_IN,
 	OPT_KEEP_EPOCHS,
 	OPT_MESSAGE_DROPOUT,
 	OPT_DROPOUT_KIND,
@@ -65,6 +66,8 @@ static const struct argp_option option_list[] = {
 	{"devices", OPT_DEVICES, "D", 0, "Devices (as the config says)", 2},
 	{"keep", OPT_KEEP, "R", 0, "Share of columns that are broadcast, chosen from the starting weights (all)", 2},
 	{"keep-criterion", OPT_CRITERION, "NAME", 0, "magnitude (default), taylor or random", 2},
+	{"stand-in", OPT_STAND_IN, "NAME", 0,
+	 "For columns left out: zero (default), their mean in the readers' biases, or rescale the readers' weights", 2},
 	{"keep-epochs", OPT_KEEP_EPOCHS, "N", 0, "Reach --keep gradually, over N epochs (0: at once)", 2},
 	{"message-dropout", OPT_MESSAGE_DROPOUT, "P", 0, "Lose messages with this probability while training (0)", 2},
 	{"dropout-kind", OPT_DROPOUT_KIND, "KINDS", 0, "Of link,receiver,sender (link)", 2},
@@ -177,6 +180,10 @@ static error_t parse_devices(int key, char *text, struct argp_state *state)
 	case OPT_CRITERION:
 		if (cats_criterion_parse(&o->criterion, text, &error) < 0)
 			argp_error(state, "--keep-criterion: %s", error.text);
+		return 0;
+	case OPT_STAND_IN:
+		if (cats_stand_in_parse(&o->stand_in, text, &error) < 0)
+			argp_error(state, "--stand-in: %s", error.text);
 		return 0;
 	case OPT_KEEP_EPOCHS:
 		o->keep_epochs = (uint32_t)cats_argument_count(state, "--keep-epochs", text, 0, 100000);

@@ -719,3 +719,35 @@ const cats_real *cats_pass_trace(const struct cats_pass *pass, uint32_t layer)
 
 	return pass->trace + (size_t)layer * c->d_model * cats_config_tokens(c) * pass->batch;
 }
+
+void cats_pass_add_inputs(double *sums, const struct cats_pass *pass, const cats_real *packed, uint32_t site,
+			  double share)
+{
+	const struct cats_config *c = &pass->views->config;
+	const enum cats_site_kind kind = cats_site_kind_of(c, site);
+	const struct layer_tape *tape = kind == CATS_HEAD_IN ? NULL : &pass->tape[site / 4U];
+	const struct cats_device_layer *layer = kind == CATS_HEAD_IN ? NULL : &pass->views->layer[site / 4U];
+	const size_t tokens = cats_site_tokens(c, site), width = tokens * pass->batch;
+	const bool normalised = kind != CATS_ATTN_OUT && kind != CATS_FFN_OUT;
+	/* Normalised views are stored without gaps, heads' outputs and hidden units are not. */
+	const size_t stride = normalised ? width : (size_t)cats_config_tokens(c) * pass->batch;
+	const struct cats_gain *gain = kind == CATS_HEAD_IN   ? pass->views->final_norm
+				       : kind == CATS_ATTN_IN ? &layer->norm1
+							      : &layer->norm2;
+	const cats_real *values = kind == CATS_HEAD_IN    ? pass->final_tape.xhat[0]
+				  : kind == CATS_ATTN_IN  ? tape->norm1.xhat[0]
+				  : kind == CATS_FFN_IN   ? tape->norm2.xhat[0]
+				  : kind == CATS_ATTN_OUT ? tape->o
+							  : tape->h;
+
+	for (uint32_t k = 0; k < cats_site_columns(c, site); k++) {
+		double sum = 0;
+
+		for (size_t i = 0; i < width; i++)
+			sum += (double)values[k * stride + i];
+		if (normalised)
+			sum = sum * (double)packed[gain->weight + k] +
+			      (c->norm == CATS_NORM_LAYER ? (double)width * (double)packed[gain->bias + k] : 0);
+		sums[k] += share * sum / (double)tokens;
+	}
+}

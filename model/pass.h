@@ -20,6 +20,7 @@
 #define cats_pass_output CATS_REAL_NAME(cats_pass_output)
 #define cats_pass_backward CATS_REAL_NAME(cats_pass_backward)
 #define cats_pass_trace CATS_REAL_NAME(cats_pass_trace)
+#define cats_pass_add_inputs CATS_REAL_NAME(cats_pass_add_inputs)
 
 /* How a model is seen by each of its config.devices devices: available columns per site, and the packed order of the
  * weights that devices hold. Immutable once created; shared by threads. Independent of the weights' values. */
@@ -70,6 +71,12 @@ const cats_real *cats_pass_output(const struct cats_pass *pass);
  * which must have been made with keep_for_backward. `packed` and `in` as in that call. */
 void cats_pass_backward(struct cats_pass *pass, cats_real *packed_gradient, const cats_real *packed,
 			const struct cats_pass_input *in, const cats_real *d_output);
+
+/* sums[columns of the site] += share times, over the samples of the last forward, the mean over the site's tokens of
+ * what its readers multiply (normalised where the site is). Of views for one device, without messages lost; needs
+ * keep_for_backward. `packed` as in that call. */
+void cats_pass_add_inputs(double *sums, const struct cats_pass *pass, const cats_real *packed, uint32_t site,
+			  double share);
 
 /* The residual stream [F, T, B] after the embedding (layer 0) or after layer n (n = 1 … n_layers). Needs
  * keep_for_backward and all_rows. */

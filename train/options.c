@@ -65,5 +65,7 @@ enum cats_status cats_train_check(const struct cats_train_options *o, struct cat
 		wrong = "keep epochs: need a share to keep";
 	else if (o->keep_epochs >= o->epochs)
 		wrong = "keep epochs: fewer than epochs";
+	else if (o->stand_in != CATS_STAND_IN_ZERO && (o->keep == 0 || o->keep_epochs > 0))
+		wrong = "stand-in: for columns that keep leaves out at once, without keep epochs";
 	return wrong != NULL ? cats_fail(error, CATS_ERR_USAGE, "training: %s", wrong) : CATS_OK;
 }

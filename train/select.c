@@ -8,6 +8,7 @@
 
 #include "core/random.h"
 #include "model/pass.h"
+#include "train/consumers.h"
 #include "train/engine.h"
 
 /* Samples of one calibration batch. */
@@ -37,55 +38,12 @@ uint32_t cats_select_count(uint32_t n, double share)
 	return count >= n ? n : count < 0 ? 0 : (uint32_t)count;
 }
 
-/* A matrix whose columns are a site's. */
-struct consumer {
-	uint32_t weight, gain; /* tensors; gain may be CATS_NO_WEIGHT */
-	uint32_t row_site;     /* its rows are owned as this site's columns are; CATS_NO_WEIGHT: as the outputs are */
-};
-
-static uint32_t consumers_of(struct consumer out[3], const struct cats_model *model, uint32_t site)
-{
-	const enum cats_site_kind kind = cats_site_kind_of(&model->config, site);
-
-	if (kind == CATS_HEAD_IN) {
-		out[0] = (struct consumer){model->head_weight, model->norm_weight, CATS_NO_WEIGHT};
-		return 1;
-	}
-	const uint32_t *layer = model->layers[site / 4U];
-
-	switch (kind) {
-	case CATS_ATTN_IN:
-		out[0] = (struct consumer){layer[CATS_Q_WEIGHT], layer[CATS_NORM1_WEIGHT], site + 1U};
-		out[1] = (struct consumer){layer[CATS_K_WEIGHT], layer[CATS_NORM1_WEIGHT], site + 1U};
-		out[2] = (struct consumer){layer[CATS_V_WEIGHT], layer[CATS_NORM1_WEIGHT], site + 1U};
-		return 3;
-	case CATS_ATTN_OUT:
-		out[0] = (struct consumer){layer[CATS_O_WEIGHT], CATS_NO_WEIGHT, site - 1U};
-		return 1;
-	case CATS_FFN_IN:
-		out[0] = (struct consumer){layer[CATS_UP_WEIGHT], layer[CATS_NORM2_WEIGHT], site + 1U};
-		return 1;
-	default:
-		out[0] = (struct consumer){layer[CATS_DOWN_WEIGHT], CATS_NO_WEIGHT, site - 1U};
-		return 1;
-	}
-}
-
-static struct cats_run rows_of(const struct cats_model *model, const struct consumer *consumer, uint32_t device)
-{
-	const uint32_t D = model->config.devices;
-
-	if (consumer->row_site == CATS_NO_WEIGHT)
-		return cats_partition_run(model->config.n_out, D, device);
-	return cats_site_own(&model->config, consumer->row_site, D, device);
-}
-
 /* scores[c] += what device j's rows make of columns that it does not own. */
-static void add_rows(double *scores, const struct cats_model *model, uint32_t site, const struct consumer *consumer,
-		     uint32_t j, const float *gradient)
+static void add_rows(double *scores, const struct cats_model *model, uint32_t site,
+		     const struct cats_consumer *consumer, uint32_t j, const float *gradient)
 {
 	const struct cats_weight *tensor = &model->tensors[consumer->weight];
-	const struct cats_run rows = rows_of(model, consumer, j);
+	const struct cats_run rows = cats_consumer_rows(model, consumer, j);
 	const struct cats_run own = cats_site_own(&model->config, site, model->config.devices, j);
 	const float *gain =
 		consumer->gain == CATS_NO_WEIGHT ? NULL : model->weights + model->tensors[consumer->gain].offset;
@@ -110,8 +68,8 @@ void cats_select_scores(double *scores, const struct cats_model *model, uint32_t
 			const float *gradient, uint64_t seed)
 {
 	const uint32_t columns = cats_site_columns(&model->config, site);
-	struct consumer consumers[3];
-	const uint32_t count = consumers_of(consumers, model, site);
+	struct cats_consumer consumers[3];
+	const uint32_t count = cats_consumers_of(consumers, model, site);
 
 	for (uint32_t c = 0; c < columns; c++)
 		scores[c] = criterion == CATS_SELECT_RANDOM

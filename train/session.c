@@ -159,6 +159,8 @@ static enum cats_status make_fingerprint(struct cats_session *s, struct cats_err
 	failed = failed || add(s, error, "initial weights", "crc32 %08x", weights) < 0;
 	failed = failed || add(s, error, "keep", "%.9g by %s over %u epochs", o->keep,
 			       cats_criterion_name(o->criterion), o->keep_epochs) < 0;
+	if (o->stand_in != CATS_STAND_IN_ZERO) /* records of before there were others have none */
+		failed = failed || add(s, error, "stand-in", "%s", cats_stand_in_name(o->stand_in)) < 0;
 	failed = failed ||
 		 add(s, error, "message dropout", "link %.9g, receiver %.9g, sender %.9g per %s of %u", loss->link,
 		     loss->receiver, loss->sender, loss->per_packet ? "packet" : "message", loss->payload_bytes) < 0;

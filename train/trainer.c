@@ -61,10 +61,20 @@ static double share_at(const struct cats_train_options *options, uint64_t epoch)
 	return options->keep + (1.0 - options->keep) * left * left * left;
 }
 
+static bool keeps_all(const struct cats_model *model)
+{
+	for (uint32_t site = 0; site < cats_config_sites(&model->config); site++)
+		if (cats_model_kept(model, site) < cats_site_columns(&model->config, site))
+			return false;
+	return true;
+}
+
 static enum cats_status select_columns(struct cats_session *s, struct cats_error *error)
 {
 	const struct cats_train_options *o = s->options;
 	const struct cats_feed feed = train_feed(s);
+	/* A training resumed before its first step has its stand-ins already. */
+	const bool fresh = o->stand_in != CATS_STAND_IN_ZERO && keeps_all(&s->model);
 	float *const arrays[] = {s->model.weights, s->m, s->v, s->average};
 	const struct cats_selection selection = {
 		.criterion = o->criterion,
@@ -73,8 +83,13 @@ static enum cats_status select_columns(struct cats_session *s, struct cats_error
 		.feed = &feed,
 		.threads = o->threads,
 	};
+	const struct cats_stand_in_options stand_in = {.kind = o->stand_in, .feed = &feed};
 	enum cats_status status = cats_select(&s->model, &selection, error);
 
+	if (status == CATS_OK && fresh)
+		status = cats_stand_in_apply(&s->model, &stand_in, error);
+	if (status == CATS_OK && fresh && s->average != NULL)
+		memcpy(s->average, s->model.weights, s->model.weight_count * sizeof(float));
 	if (status == CATS_OK)
 		status = cats_select_clear(&s->model, arrays, sizeof(arrays) / sizeof(arrays[0]), error);
 	s->state.initial_loss = -1;

@@ -9,6 +9,7 @@
 #include "train/loss_masks.h"
 #include "train/optimiser.h"
 #include "train/select.h"
+#include "train/stand_in.h"
 
 /* Where training stands, for a progress display. */
 struct cats_train_progress {
@@ -32,6 +33,7 @@ struct cats_train_options {
 	uint32_t devices;    /* 0: as the config says */
 	double keep;         /* share of columns broadcast; 0: as the model says, or all */
 	enum cats_criterion criterion;
+	enum cats_stand_in stand_in; /* for what is left out; other than zero only without keep_epochs */
 	uint32_t keep_epochs; /* reach `keep` by a cubic ramp over so many epochs; 0: at once, before the first step */
 	struct cats_loss_spec messages; /* message dropout */
 	uint32_t epochs;                /* at least 1 */

@@ -62,6 +62,7 @@ static struct cats_train_options distributed_options(char out[300], const char *
 	options.keep = 0.5;
 	options.epochs = 2;
 	options.stride = 3;
+	options.stand_in = CATS_STAND_IN_RESCALE;
 	options.messages = (struct cats_loss_spec){.link = 0.1, .sender = 0.05, .per_packet = true, .payload_bytes = 8};
 	return options;
 }
@@ -196,12 +197,15 @@ static void test_resume(void **state)
 	train(&whole_result, &options);
 	options = distributed_options(cut, "cut");
 	options.stop = &stop;
+	options.resume = true;
+	stop = 1; /* once before the first step: the weights are rescaled, and must not be again */
+	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_INTERRUPTED);
+	stop = 0;
 	options.report = stop_now;
 	options.context = (void *)(uintptr_t)&stop;
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_INTERRUPTED);
 	options.stop = NULL;
 	options.report = NULL;
-	options.resume = true;
 	struct cats_train_options other = options;
 	other.stride = 2;
 	assert_int_equal(cats_train(&result, &other, &error), CATS_ERR_MISMATCH);
@@ -223,6 +227,9 @@ static void test_refused(void **state)
 	options.augment.shift = 1;
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_USAGE);
 	options.augment.shift = 0;
+	options.stand_in = CATS_STAND_IN_MEAN; /* of nothing that is left out */
+	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_USAGE);
+	options.stand_in = CATS_STAND_IN_ZERO;
 	options.stride = (1U << 20) + 1;
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_USAGE);
 	cats_fixture_write_config(config_path, 1);
