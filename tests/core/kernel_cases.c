@@ -24,14 +24,20 @@ static int32_t between(struct draw *d, int32_t low, int32_t high)
 	return (int32_t)(low + (int64_t)below(d, (uint32_t)((int64_t)high - low) + 1U));
 }
 
-/* int8 values: random, all 127, at the ends of the range, or few of them not 0. */
+/* int8 values: random, all 127, at the ends of the range, or few of them not 0. Drawn by xorshift, because there are
+ * many and a device draws them too. */
 static void fill(struct draw *d, int8_t *x, size_t count)
 {
 	const uint32_t kind = below(d, 5);
+	uint32_t s = below(d, UINT32_MAX) + 1U;
 
 	for (size_t i = 0; i < count; i++) {
-		const int32_t any = between(d, -127, 127);
+		int32_t any;
 
+		s ^= s << 13;
+		s ^= s >> 17;
+		s ^= s << 5;
+		any = (int32_t)((s >> 8) % 255U) - 127;
 		x[i] = (int8_t)(kind == 0   ? 127
 				: kind == 1 ? (any < 0 ? -127 : 127)
 				: kind == 2 ? (any > 100 ? any : 0)
@@ -85,30 +91,35 @@ struct product_case {
 	uint32_t piece; /* columns of a call, a multiple of 64 */
 };
 
+/* Random data for the shape in c: N, K, output, outputs, piece, panel.rows. */
+static void fill_product(struct product_case *c, struct kernel_room *room, struct draw *d)
+{
+	int8_t *w = (int8_t *)room->weights[0];
+	const uint32_t K4 = cats_round4(c->K);
+
+	c->panel.x = room->bytes[0] + 4U * below(d, 4);
+	c->panel.stride = K4 + 4U * below(d, 5);
+	c->panel.widened = room->scratch[0] + 4U * below(d, 2);
+	fill(d, room->bytes[0], 16U + c->panel.stride * CATS_TILE_ROWS);
+	memset(w, 0, (size_t)c->N * K4);
+	for (uint32_t n = 0; n < c->N; n++)
+		fill_weights(d, w + (size_t)n * K4, c->K);
+	c->w = w;
+	c->packed = room->weights[1];
+	pack(room->weights[1], w, c->N, K4);
+}
+
 static void make_product(struct product_case *c, struct kernel_room *room, struct draw *d)
 {
-	const uint32_t rows = 1 + below(d, CATS_TILE_ROWS);
 	const bool wide = below(d, 16) == 0;
-	int8_t *w = (int8_t *)room->weights[0];
 
 	c->N = 1 + below(d, wide ? 6 : 40);
 	c->K = 1 + below(d, wide ? 2200 : below(d, 2) ? 70 : 360);
 	c->output = below(d, c->N) & ~1U;
 	c->outputs = 1 + below(d, c->N - c->output < CATS_TILE_OUTPUTS ? c->N - c->output : CATS_TILE_OUTPUTS);
 	c->piece = below(d, 2) ? 64U * (1U + below(d, 4)) : 4096;
-	c->panel = (struct cats_panel){
-		.x = room->bytes[0] + 4U * below(d, 4),
-		.stride = cats_round4(c->K) + 4U * below(d, 5),
-		.rows = rows,
-		.widened = room->scratch[0] + 4U * below(d, 2),
-	};
-	fill(d, room->bytes[0], 16U + c->panel.stride * rows);
-	memset(w, 0, (size_t)c->N * cats_round4(c->K));
-	for (uint32_t n = 0; n < c->N; n++)
-		fill_weights(d, w + (size_t)n * cats_round4(c->K), c->K);
-	c->w = w;
-	c->packed = room->weights[1];
-	pack(room->weights[1], w, c->N, cats_round4(c->K));
+	c->panel.rows = 1 + below(d, CATS_TILE_ROWS);
+	fill_product(c, room, d);
 }
 
 static void multiply(cats_tile acc, const struct cats_kernels *k, const struct product_case *c)
@@ -143,66 +154,99 @@ static bool panel_guarded(const struct product_case *c)
 }
 
 /* The sums themselves: with mu = 0, m = 2^24 and no bias a logit is the sum, which is below 2^22. */
-static const char *sums_of_products(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+static const char *check_sums(struct kernel_room *room, const struct cats_kernels *table, const struct product_case *c)
 {
-	struct draw d = {key, 0};
 	const struct cats_stats stats[CATS_TILE_ROWS] = {{0, 1 << 28}, {0, 1 << 28}, {0, 1 << 28}, {0, 1 << 28}};
 	int32_t *multipliers = room->words[0], *biases = room->words[1];
 	const struct cats_finish norm = {
 		.stats = stats, .multipliers = multipliers, .biases = biases, .kind = CATS_OUTPUT_LOGIT};
-	struct product_case c;
 	int32_t logits[CATS_TILE_ROWS][CATS_TILE_OUTPUTS];
 	cats_tile acc;
 
-	make_product(&c, room, &d);
 	for (uint32_t o = 0; o < CATS_TILE_OUTPUTS; o++) {
 		multipliers[o] = 1 << 28;
 		biases[o] = 0;
 	}
-	multiply(acc, table, &c);
-	table->finish_norm(logits, sizeof(logits[0]), &norm, acc, 0, c.panel.rows, c.outputs);
-	if (!panel_guarded(&c))
+	multiply(acc, table, c);
+	table->finish_norm(logits, sizeof(logits[0]), &norm, acc, 0, c->panel.rows, c->outputs);
+	if (!panel_guarded(c))
 		return "wrote behind the panel";
-	for (uint32_t r = 0; r < c.panel.rows; r++)
-		for (uint32_t o = 0; o < c.outputs; o++) {
-			const int8_t *w = c.w + (size_t)(c.output + o) * cats_round4(c.K);
+	for (uint32_t r = 0; r < c->panel.rows; r++)
+		for (uint32_t o = 0; o < c->outputs; o++) {
+			const int8_t *w = c->w + (size_t)(c->output + o) * cats_round4(c->K);
 			int32_t sum = 0;
 
-			for (uint32_t k = 0; k < c.K; k++)
-				sum += w[k] * c.panel.x[r * c.panel.stride + k];
+			for (uint32_t k = 0; k < c->K; k++)
+				sum += w[k] * c->panel.x[r * c->panel.stride + k];
 			if (logits[r][o] != sum)
 				return "a sum of products";
 		}
 	return NULL;
 }
 
+static const char *sums_of_products(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+{
+	struct draw d = {key, 0};
+	struct product_case c;
+
+	make_product(&c, room, &d);
+	return check_sums(room, table, &c);
+}
+
+/* Every number of columns up to two rounds of an unrolled loop of 16 times 4, with 1 … 5 outputs and 1 … 4 rows. */
+static const char *tails_of_products(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+{
+	struct draw d = {key, 0};
+
+	for (uint32_t K = 1; K <= 132; K++) {
+		struct product_case c = {.N = 1 + K % 5, .K = K, .piece = K % 3 ? 4096 : 64};
+		const char *what;
+
+		c.outputs = c.N;
+		c.panel.rows = 1 + K / 4U % CATS_TILE_ROWS;
+		fill_product(&c, room, &d);
+		what = check_sums(room, table, &c);
+		if (what != NULL)
+			return what;
+	}
+	return NULL;
+}
+
+static const char *check_residual(struct kernel_room *room, const struct cats_kernels *table,
+				  const struct product_case *c, struct draw *d)
+{
+	int16_t *expected = (int16_t *)(void *)room->bytes[1], *got = expected + 512;
+	const uint32_t start = 4 + below(d, 2), stride = c->outputs + below(d, 8);
+	const int32_t *bias = below(d, 4) ? room->words[0] : NULL;
+	cats_tile acc;
+
+	fill_words(d, room->words[0], CATS_TILE_OUTPUTS, -(1 << 21), 1 << 21);
+	/* Most sums have 15 to 22 bits: these multipliers leave some of 16, others to saturate. */
+	fill_words(d, room->words[1], CATS_TILE_OUTPUTS, 0, below(d, 4) ? 1 << (16 + below(d, 8)) : INT32_MAX - 1);
+	for (uint32_t i = 0; i < 512; i++)
+		expected[i] = got[i] = (int16_t)between(d, INT16_MIN, INT16_MAX);
+	multiply(acc, &cats_kernels_plain, c);
+	cats_kernels_plain.finish_residual(expected + start, stride, acc, bias, room->words[1], c->panel.rows,
+					   c->outputs);
+	multiply(acc, table, c);
+	table->finish_residual(got + start, stride, acc, bias, room->words[1], c->panel.rows, c->outputs);
+	return memcmp(expected, got, 512 * sizeof(*got)) == 0 ? NULL : "a residual";
+}
+
 static const char *residual_products(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
 {
 	struct draw d = {key, 0};
-	int16_t *expected = (int16_t *)(void *)room->bytes[1], *got = expected + 512;
-	const uint32_t start = 4 + below(&d, 2);
-	const int32_t *bias = below(&d, 4) ? room->words[0] : NULL;
 	struct product_case c;
-	uint32_t stride;
-	cats_tile acc;
 
 	make_product(&c, room, &d);
-	stride = c.outputs + below(&d, 8);
-	fill_words(&d, room->words[0], CATS_TILE_OUTPUTS, -(1 << 21), 1 << 21);
-	fill_words(&d, room->words[1], CATS_TILE_OUTPUTS, 0, INT32_MAX - 1);
-	for (uint32_t i = 0; i < 512; i++)
-		expected[i] = got[i] = (int16_t)between(&d, INT16_MIN, INT16_MAX);
-	multiply(acc, &cats_kernels_plain, &c);
-	cats_kernels_plain.finish_residual(expected + start, stride, acc, bias, room->words[1], c.panel.rows,
-					   c.outputs);
-	multiply(acc, table, &c);
-	table->finish_residual(got + start, stride, acc, bias, room->words[1], c.panel.rows, c.outputs);
-	return memcmp(expected, got, 512 * sizeof(*got)) == 0 ? NULL : "a residual";
+	return check_residual(room, table, &c, &d);
 }
 
 static void make_norm(struct cats_finish *norm, struct cats_stats stats[CATS_TILE_ROWS], struct kernel_room *room,
 		      struct draw *d)
 {
+	/* R(rho, m) of 6 to 16 bits: some outputs fit a byte, others saturate. */
+	const uint32_t rho_bits = 12 + below(d, 19), bits = 32U + 6U + below(d, 10) - rho_bits;
 	int8_t *codes = (int8_t *)room->words[5];
 
 	*norm = (struct cats_finish){
@@ -210,53 +254,80 @@ static void make_norm(struct cats_finish *norm, struct cats_stats stats[CATS_TIL
 		.multipliers = room->words[0],
 		.biases = room->words[1],
 		.weight_sums = below(d, 4) ? room->words[2] : NULL,
-		.kind = (enum cats_output_kind)below(d, 3),
+		.kind = below(d, 2) ? CATS_OUTPUT_INT8 : (enum cats_output_kind)below(d, 3),
 		.low = below(d, 2) ? 0 : (int8_t)between(d, -127, 10),
 		.high = below(d, 2) ? 127 : (int8_t)between(d, 11, 127),
 		.table = codes,
 		.add = below(d, 2) != 0,
 	};
-	if (norm->low < 0 && below(d, 2)) {
-		norm->low = -127;
+	if (below(d, 2)) { /* the usual ones */
+		norm->low = below(d, 2) ? -127 : 0;
 		norm->high = 127;
 	}
 	fill(d, codes, 256);
 	for (uint32_t r = 0; r < CATS_TILE_ROWS; r++)
-		stats[r] = (struct cats_stats){between(d, -32512, 32512), between(d, 0, 1 << (10 + below(d, 21)))};
-	fill_words(d, room->words[0], CATS_TILE_OUTPUTS, 0, below(d, 2) ? INT32_MAX - 1 : 1 << 20);
+		stats[r] = (struct cats_stats){between(d, -32512, 32512), between(d, 0, 1 << rho_bits)};
+	fill_words(d, room->words[0], CATS_TILE_OUTPUTS, 0, bits < 31 ? 1 << bits : INT32_MAX - 1);
 	fill_words(d, room->words[1], CATS_TILE_OUTPUTS, -(1 << 30), 1 << 30);
-	if (below(d, 2))
+	if (below(d, 4)) /* so that not all outputs saturate */
 		fill_words(d, room->words[1], CATS_TILE_OUTPUTS, -(1 << 15), 1 << 15);
 	fill_words(d, room->words[2], CATS_TILE_OUTPUTS, -33025, 33025);
+}
+
+/* Rows first … first + rows - 1 of the tile. */
+static const char *check_norm(struct kernel_room *room, const struct cats_kernels *table, const struct product_case *c,
+			      struct draw *d, uint32_t first, uint32_t rows)
+{
+	uint8_t *expected = (uint8_t *)room->bytes[1], *got = expected + 1024;
+	struct cats_stats stats[CATS_TILE_ROWS];
+	struct cats_finish norm;
+	uint32_t start, stride;
+	cats_tile acc;
+
+	make_norm(&norm, stats, room, d);
+	start = norm.kind == CATS_OUTPUT_LOGIT ? 8 : 8 + below(d, 4);
+	stride = norm.kind == CATS_OUTPUT_LOGIT ? 4U * (c->outputs + below(d, 4)) : c->outputs + below(d, 9);
+	if (norm.kind == CATS_OUTPUT_LOGIT && norm.add && below(d, 2))
+		stride = 0;
+	for (uint32_t i = 0; i < 1024; i++)
+		expected[i] = got[i] = (uint8_t)below(d, 256);
+	multiply(acc, &cats_kernels_plain, c);
+	cats_kernels_plain.finish_norm(expected + start, stride, &norm, acc, first, rows, c->outputs);
+	multiply(acc, table, c);
+	table->finish_norm(got + start, stride, &norm, acc, first, rows, c->outputs);
+	return memcmp(expected, got, 1024) == 0 ? NULL : "a normalised output";
 }
 
 static const char *norm_products(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
 {
 	struct draw d = {key, 0};
-	uint8_t *expected = (uint8_t *)room->bytes[1], *got = expected + 1024;
-	const uint32_t first = below(&d, CATS_TILE_ROWS);
-	struct cats_stats stats[CATS_TILE_ROWS];
 	struct product_case c;
-	struct cats_finish norm;
-	uint32_t rows, start, stride;
-	cats_tile acc;
+	uint32_t first;
 
 	make_product(&c, room, &d);
-	make_norm(&norm, stats, room, &d);
-	if (c.panel.rows <= first)
-		c.panel.rows = first + 1U;
-	rows = below(&d, 2) ? c.panel.rows - first : 1U + below(&d, c.panel.rows - first);
-	start = norm.kind == CATS_OUTPUT_LOGIT ? 8 : 8 + below(&d, 4);
-	stride = norm.kind == CATS_OUTPUT_LOGIT ? 4U * (c.outputs + below(&d, 4)) : c.outputs + below(&d, 9);
-	if (norm.kind == CATS_OUTPUT_LOGIT && norm.add && below(&d, 2))
-		stride = 0;
-	for (uint32_t i = 0; i < 1024; i++)
-		expected[i] = got[i] = (uint8_t)below(&d, 256);
-	multiply(acc, &cats_kernels_plain, &c);
-	cats_kernels_plain.finish_norm(expected + start, stride, &norm, acc, first, rows, c.outputs);
-	multiply(acc, table, &c);
-	table->finish_norm(got + start, stride, &norm, acc, first, rows, c.outputs);
-	return memcmp(expected, got, 1024) == 0 ? NULL : "a normalised output";
+	first = below(&d, c.panel.rows);
+	return check_norm(room, table, &c, &d, first, 1U + below(&d, c.panel.rows - first));
+}
+
+/* Every number of outputs up to 8 by every number of rows, several times each for the forms that outputs take. */
+static const char *tails_of_epilogues(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+{
+	struct draw d = {key, 0};
+
+	for (uint32_t i = 0; i < 8 * CATS_TILE_ROWS * 8; i++) {
+		struct product_case c = {.N = 1 + i / 2 % 8, .K = 1 + below(&d, 24), .piece = 4096};
+		const char *what;
+
+		c.outputs = c.N;
+		c.panel.rows = i % 2 ? CATS_TILE_ROWS : 1 + i / 16 % CATS_TILE_ROWS;
+		fill_product(&c, room, &d);
+		what = check_norm(room, table, &c, &d, 0, c.panel.rows);
+		if (what == NULL && i % 3 == 0)
+			what = check_residual(room, table, &c, &d);
+		if (what != NULL)
+			return what;
+	}
+	return NULL;
 }
 
 static const char *quantisation(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
@@ -312,12 +383,10 @@ static void make_exp(int16_t table[CATS_EXP_ENTRIES])
 		table[i] = (int16_t)(32767U * (1022U - (i > 1022 ? 1022 : i)) / 1022U);
 }
 
+/* Random data for T keys of a width. */
 static void make_attention(struct attention_case *c, struct kernel_room *room, const struct cats_kernels *table,
-			   struct draw *d)
+			   struct draw *d, uint32_t T, uint32_t width)
 {
-	const bool wide = below(d, 8) == 0, long_one = !wide && below(d, 8) == 0;
-	const uint32_t T = 1 + below(d, long_one ? 512 : wide ? 40 : 70);
-	const uint32_t width = 1 + below(d, wide ? 256 : long_one ? 12 : 40);
 	const uint32_t kv_stride = width + below(d, 9), q_stride = width + below(d, 9);
 	int8_t *bytes = room->bytes[0];
 
@@ -341,8 +410,9 @@ static void make_attention(struct attention_case *c, struct kernel_room *room, c
 	c->piece = below(d, 2) ? table->attention_step * (1U + below(d, 20)) : 512;
 	c->rows_a_call = 1 + below(d, CATS_TILE_ROWS);
 	c->stride = width + below(d, 5);
-	for (uint32_t i = 0; i < 3; i++)
-		fill(d, bytes + i * 12800U, 12800);
+	fill(d, bytes, (size_t)T * q_stride + 4U);
+	fill(d, bytes + 12800, (size_t)T * kv_stride + 4U);
+	fill(d, bytes + 25600, (size_t)T * kv_stride + 4U);
 }
 
 /* What comes out of a case: the sums Z and the rows of `out`. */
@@ -374,22 +444,18 @@ static void attend(uint32_t Z[CATS_TILE_ROWS], int8_t *out, uint8_t *scratch, co
 				    head.width - j < c->piece ? head.width - j : c->piece);
 }
 
-static const char *attention(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+static const char *check_attention(struct kernel_room *room, const struct cats_kernels *table,
+				   const struct attention_case *c, uint32_t start)
 {
-	struct draw d = {key, 0};
+	const uint32_t end = cats_scratch_attention(c->head.keys, c->head.width);
 	int8_t *expected = room->bytes[1], *got = expected + 2048;
 	uint32_t Z[2][CATS_TILE_ROWS] = {{0}};
 	int16_t exp_table[CATS_EXP_ENTRIES];
-	struct attention_case c;
-	uint32_t start, end;
 
-	make_attention(&c, room, table, &d);
 	make_exp(exp_table);
-	start = 8 + below(&d, 4);
-	end = cats_scratch_attention(c.head.keys, c.head.width);
 	memset(expected, GUARD, 4096);
-	attend(Z[0], expected + start, room->scratch[0], &c, &cats_kernels_plain, exp_table);
-	attend(Z[1], got + start, room->scratch[1], &c, table, exp_table);
+	attend(Z[0], expected + start, room->scratch[0], c, &cats_kernels_plain, exp_table);
+	attend(Z[1], got + start, room->scratch[1], c, table, exp_table);
 	for (uint32_t i = 0; i < GUARD_BYTES; i++)
 		if (room->scratch[1][end + i] != GUARD)
 			return "wrote behind the scratch of attention";
@@ -398,9 +464,45 @@ static const char *attention(struct kernel_room *room, const struct cats_kernels
 	return memcmp(expected, got, 2048) == 0 ? NULL : "an output of attention";
 }
 
+static const char *attention(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+{
+	struct draw d = {key, 0};
+	const bool wide = below(&d, 8) == 0, long_one = !wide && below(&d, 8) == 0;
+	const uint32_t T = 1 + below(&d, long_one ? 512 : wide ? 40 : 70);
+	const uint32_t width = 1 + below(&d, wide ? 256 : long_one ? 12 : 40);
+	struct attention_case c;
+
+	make_attention(&c, room, table, &d, T, width);
+	return check_attention(room, table, &c, 8 + below(&d, 4));
+}
+
+/* Every number of keys, and every head width, up to two rounds of an unrolled loop. */
+static const char *tails_of_attention(struct kernel_room *room, const struct cats_kernels *table, uint64_t key)
+{
+	struct draw d = {key, 0};
+
+	for (uint32_t i = 1; i <= 2 * 68; i++) {
+		const uint32_t size = 1 + (i - 1U) / 2U, other = 1 + size % 9U;
+		struct attention_case c;
+		const char *what;
+
+		make_attention(&c, room, table, &d, i % 2 ? size : other, i % 2 ? other : size);
+		what = check_attention(room, table, &c, 8 + i % 4U);
+		if (what != NULL)
+			return what;
+	}
+	return NULL;
+}
+
 const struct kernel_case_kind kernel_case_kinds[] = {
-	{"sums of products", sums_of_products},    {"products added to the residual", residual_products},
-	{"normalised products", norm_products},    {"quantisation", quantisation},
-	{"column sums and roots", sums_and_roots}, {"attention", attention},
+	{"sums of products", sums_of_products, false},
+	{"every tail of products", tails_of_products, true},
+	{"products added to the residual", residual_products, false},
+	{"normalised products", norm_products, false},
+	{"every tail of epilogues", tails_of_epilogues, true},
+	{"quantisation", quantisation, false},
+	{"column sums and roots", sums_and_roots, false},
+	{"attention", attention, false},
+	{"every tail of attention", tails_of_attention, true},
 };
 const uint32_t kernel_case_kind_count = sizeof(kernel_case_kinds) / sizeof(kernel_case_kinds[0]);

@@ -14,13 +14,14 @@ struct kernel_room {
 	int32_t words[6][64];
 };
 
-/* A case of a kind: `key` and the number of the case fix it. NULL when `table` does what plain C does, otherwise what
+/* A case of a kind, fixed by its key. NULL when `table` does what plain C does, otherwise what
  * differs. */
 typedef const char *kernel_case(struct kernel_room *room, const struct cats_kernels *table, uint64_t key);
 
 struct kernel_case_kind {
 	const char *name;
 	kernel_case *run;
+	bool once; /* goes through every size by itself: one case is enough */
 };
 
 extern const struct kernel_case_kind kernel_case_kinds[];
