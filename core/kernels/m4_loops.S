@@ -3,8 +3,9 @@
  *
  * Idea. Eight sums stay in r4 … r11: 4 rows by 2 outputs. Two words of weights (r2, r3) meet four words of the panel,
  * two at a time (r12, lr); with both pointers (r0, r1) all 14 registers are used, so whatever changes once a pair of
- * outputs lives in s0 … s6. SMLAD does two multiply-accumulates. Packed weights hold two a halfword, as 256·even + odd:
- * they multiply `a` as they are and `c` after SXTB16, in place, and the sum is 256 times the wanted one.
+ * outputs lives in floating-point registers. SMLAD does two multiply-accumulates. Packed weights hold two a halfword, as
+ * 256·even + odd: they multiply `a` as they are and `c` after SXTB16, in place, and the sum is 256 times the wanted one.
+ * Epilogues, where their constants fit, begin with the sums still in registers.
  *
  * Exact: SMLAD adds modulo 2^32 (its Q flag is nobody's concern); every partial sum may wrap, the final one fits
  * (docs/SPEC-integer.md, 1.12). Halfwords of `c` fit because activations are at least -127.
@@ -12,11 +13,12 @@
  * Preconditions: all pointers 4-byte aligned, for LDRD and LDM, but the rows of cats_m4_widen. Uses no stack but 40
  * bytes, and no register that the procedure call standard does not let it.
  *
- * Cost in instructions: a group of 4 columns of products takes 23 (5 LDRD, 2 SXTB16, 16 SMLAD) for 32
- * multiply-accumulates, 8 of which are the least that SMLAD allows for each of `a` and `c`. A step of values takes 11
- * (3 LDRD, 8 SMLAD) for 16. 3 more for each 16 groups or steps, 11 a pair of outputs, about 40 a call. A group of the
- * panel takes 18 + 1 for 16 values. */
-.syntax unified
+ * Cost in instructions. A group of 4 columns of products: 23 (16 SMLAD, 5 LDRD, 2 SXTB16) for 32 multiply-accumulates.
+ * A step of values: 11 (8 SMLAD, 3 LDRD) for 16. Around them 3 each time a loop's 8 or 16 copies end, 11 a pair of
+ * outputs, about 40 a call. A group of the panel: 19 for 16 values. Epilogues of 4 rows by 2 outputs: 54 into the
+ * residual, 79 to 87 normalised, 41 of scores with their maxima, 45 of values. Two exponentials: 10.5. docs/DESIGN.md
+ * has the bounds, predictions and measurements of whole layers. */
+	.syntax unified
 	.thumb
 	.text
 
@@ -89,7 +91,7 @@
 	mov	r1, r2
 	.endm
 
-/* For r5 more groups the loop is entered behind the first -r5 mod \\copies of its copies, and not at all for none. */
+/* For r5 more groups the loop is entered behind the first -r5 mod \copies of its copies, and not at all for none. */
 	.macro enter loop, done, bytes, copies
 	adr	r6, \loop
 	rsb	r4, r5, #0
