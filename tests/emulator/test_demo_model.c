@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The demo's model, cut for sixteen devices, one of which runs on the emulated Cortex-M4: real images, every site's
- * bytes equal to the host's, a stack within what core/runtime.h promises. */
+/* The demo's models, one cut for sixteen devices, one of which runs on the emulated Cortex-M4, one whole on one device:
+ * real images, every site's bytes equal to the host's, a stack within what core/runtime.h promises. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,21 +25,26 @@ static void need(enum cats_status status)
 }
 
 /* A few samples are enough: how good the scales are is not what is tested here. */
-static int open_all(void **state)
+static void quantise(struct cats_integer *out, const char *path, const char *name)
 {
 	const struct cats_calibration_options options = {.samples = 4, .loss = 0.1};
 	struct cats_calibration calibration;
 	struct cats_model model;
 	size_t samples;
 
+	need(cats_model_load(&model, path, &error));
+	need(cats_calibrate(&calibration, &samples, &model, &data, "fashion-mnist", &options, &error));
+	need(cats_quantise(out, &model, &calibration, name, &error));
+	cats_calibration_free(&calibration);
+	cats_model_free(&model);
+}
+
+static int open_all(void **state)
+{
 	(void)state;
 	need(cats_elf_load(&image, IMAGES "/node.elf", &error));
 	need(cats_dataset_open(&data, "fashion-mnist:test", &(struct cats_dataset_options){0}, &error));
-	need(cats_model_load(&model, MODELS "/keep10", &error));
-	need(cats_calibrate(&calibration, &samples, &model, &data, "fashion-mnist", &options, &error));
-	need(cats_quantise(&integer, &model, &calibration, "keep10", &error));
-	cats_calibration_free(&calibration);
-	cats_model_free(&model);
+	quantise(&integer, MODELS "/keep10", "keep10");
 	return 0;
 }
 
@@ -52,7 +57,7 @@ static int close_all(void **state)
 	return 0;
 }
 
-static void cut(struct cats_shards *shards, uint32_t D)
+static void cut(struct cats_shards *shards, const struct cats_integer *model, const char *name, uint32_t D)
 {
 	const struct cats_cut_options options = {.devices = D};
 	uint8_t *blobs[CATS_DEVICES_MAX];
@@ -61,11 +66,11 @@ static void cut(struct cats_shards *shards, uint32_t D)
 	for (uint32_t j = 0; j < D; j++) {
 		struct cats_cut one;
 
-		need(cats_cut(&one, &integer, &options, j, &error));
+		need(cats_cut(&one, model, &options, j, &error));
 		blobs[j] = one.shard;
 		sizes[j] = one.bytes;
 	}
-	need(cats_shards_take(shards, blobs, sizes, D, "keep10", &error));
+	need(cats_shards_take(shards, blobs, sizes, D, name, &error));
 }
 
 static void devices_equal_the_host(void **state)
@@ -74,7 +79,7 @@ static void devices_equal_the_host(void **state)
 	uint32_t stack = 0;
 
 	(void)state;
-	cut(&shards, DEVICES);
+	cut(&shards, &integer, "keep10", DEVICES);
 	for (uint32_t k = 0; k < DEVICES; k += 3) {
 		const size_t pixels = (size_t)data.height * data.width;
 		const struct cats_fleet_input input = {.bytes = data.pixels + k * pixels, .count = pixels};
@@ -94,6 +99,26 @@ static void devices_equal_the_host(void **state)
 	cats_shards_free(&shards);
 }
 
+static void one_device_equals_the_host(void **state)
+{
+	const size_t pixels = (size_t)data.height * data.width;
+	const struct cats_fleet_input input = {.bytes = data.pixels + 7 * pixels, .count = pixels};
+	struct cats_integer full;
+	struct cats_shards shards;
+	struct mixed_report report;
+
+	(void)state;
+	quantise(&full, MODELS "/full", "full");
+	cut(&shards, &full, "full", 1);
+	mixed_run(&report, &(struct mixed){.shards = &shards, .kernels = 1}, &image, &input, 1);
+	if (report.differing_bytes > 0)
+		fail_msg("%s", report.first);
+	assert_int_equal(report.emulated_class, report.host_class);
+	assert_true(report.compared_bytes > 10000 && report.nonzero_bytes * 4 > report.compared_bytes);
+	cats_shards_free(&shards);
+	cats_integer_free(&full);
+}
+
 /* As in test_node, with a model of the size that the estimates are for. */
 static void steps_keep_to_their_budget(void **state)
 {
@@ -104,7 +129,7 @@ static void steps_keep_to_their_budget(void **state)
 	struct mixed_report report;
 
 	(void)state;
-	cut(&shards, DEVICES);
+	cut(&shards, &integer, "keep10", DEVICES);
 	mixed_run(&report, &mixed, &image, &input, 1);
 	print_message("%llu steps, the largest of %llu cycles\n", (unsigned long long)report.steps,
 		      (unsigned long long)report.largest_step_cycles);
@@ -115,6 +140,7 @@ static void steps_keep_to_their_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(devices_equal_the_host),
+					   cmocka_unit_test(one_device_equals_the_host),
 					   cmocka_unit_test(steps_keep_to_their_budget)};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);
