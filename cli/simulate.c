@@ -7,6 +7,7 @@
 #include "deploy/recording.h"
 #include "deploy/simulate.h"
 #include "sim/clock.h"
+#include "train/batch.h"
 
 struct arguments {
 	struct cats_common common;
@@ -187,7 +188,8 @@ static cJSON *describe(const struct cats_simulation_result *r, const struct cats
 static enum cats_status simulate(struct cats_simulation_result *result, struct cats_plan *plan, struct arguments *a,
 				 struct cats_recording *recording, struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST};
+	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST,
+						    .window = cats_feed_window(&plan->integer.config)};
 	const struct cats_simulation_options options = {
 		.protocol = a->protocol,
 		.limit = a->limit,
