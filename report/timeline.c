@@ -122,12 +122,12 @@ static void put_rows(const struct canvas *c)
 	}
 }
 
-/* One path for all bars of a row and kind. */
+/* One path for all bars of a row and kind: lines as wide as the lane is high, half the bytes of rectangles. */
 static void put_bars(const struct canvas *c, uint32_t row, uint32_t kind)
 {
 	const struct cats_timeline_kind *of = &c->t->kinds[kind];
-	const double y = c->top + row * ROW_HEIGHT + ROW_PAD + (of->low ? HIGH_LANE : 0);
 	const double height = of->low ? LOW_LANE : HIGH_LANE;
+	const double y = c->top + row * ROW_HEIGHT + ROW_PAD + (of->low ? HIGH_LANE : 0) + height / 2;
 	double from = NAN, to = NAN;
 	bool any = false;
 
@@ -144,8 +144,8 @@ static void put_bars(const struct canvas *c, uint32_t row, uint32_t kind)
 		}
 		if (!isnan(from)) {
 			if (!any)
-				fprintf(c->out, "<path fill=\"%s\" d=\"", of->colour);
-			fprintf(c->out, "M%.2f %.1fh%.2fv%.1fH%.2fz", from, y, fmax(to - from, 0.1), height, from);
+				fprintf(c->out, "<path stroke=\"%s\" stroke-width=\"%.0f\" d=\"", of->colour, height);
+			fprintf(c->out, "M%.2f %.1fh%.2f", from, y, fmax(to - from, 0.1));
 			any = true;
 		}
 		if (bar) {

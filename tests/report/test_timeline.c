@@ -50,11 +50,12 @@ static size_t read_bars(double xw[8][2], const char *svg, const char *colour)
 	const char *at;
 	size_t count = 0;
 
-	snprintf(start, sizeof start, "<path fill=\"%s\" d=\"", colour);
+	snprintf(start, sizeof start, "<path stroke=\"%s\" stroke-width=\"", colour);
 	at = strstr(svg, start);
-	for (at = at ? at + strlen(start) : ""; *at == 'M' && count < 8; at = strchr(at, 'z') + 1) {
+	at = at ? strstr(at, "d=\"") + 3 : "";
+	for (char *end; *at == 'M' && count < 8; at = end) {
 		xw[count][0] = strtod(at + 1, NULL);
-		xw[count++][1] = strtod(strchr(at, 'h') + 1, NULL);
+		xw[count++][1] = strtod(strchr(at, 'h') + 1, &end);
 	}
 	return count;
 }
