@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The plainest way to move a plan's packets: each once, in the order of the plan, one channel, no repair, nothing
  * authenticated. Slots are as long as their packet and nodes' clocks ask for; whoever did not hear goes without. A
- * yardstick, and the least that any protocol takes.
+ * yardstick for protocols.
  *
  * It takes for granted that all clocks agree when an inference starts. After that nothing is corrected, so slots have
  * room for the drift of the whole inference. */
