@@ -37,7 +37,8 @@ static enum cats_status read_time(cats_time *out, const struct parser *p, const 
 	double ms = 0;
 	const enum cats_status status = cats_lines_number(&ms, &p->lines, word, 0, 1e6);
 
-	*out = (cats_time)(ms * 1000 * (double)CATS_TIME_US);
+	if (status == CATS_OK)
+		*out = (cats_time)(ms * 1000 * (double)CATS_TIME_US);
 	return status;
 }
 
