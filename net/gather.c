@@ -34,7 +34,7 @@ static void clear_gather(struct cats_net *n)
 	n->block = 0;
 	n->repairs = 0;
 	n->block_us = CATS_NET_NEVER;
-	n->complete = n->held = 0;
+	n->complete = n->held = n->helpers = 0;
 	n->alive = n->heard = cats_net_bit(n->config.self);
 	n->alive_before = n->alive_older = 0;
 	n->first_repairs = CATS_NET_UNDECIDED;
@@ -201,14 +201,18 @@ static uint32_t root(uint32_t x)
 	return r;
 }
 
-/* Combinations that make up for losing each of `count` more at the given rate. A rate that was estimated from bad luck
- * must not fill the gather: twice the count at most. */
+/* Combinations of which `count` arrive, nearly always, when each is lost at the given rate: the mean of what is needed
+ * and one and a half deviations. A rate that was estimated from bad luck must not fill the gather: twice the count at
+ * most. */
 static uint32_t with_losses(uint32_t count, uint32_t loss)
 {
+	const uint32_t deviation_q8 = root((uint32_t)((uint64_t)count * loss)) * 3U / 2U;
 	uint32_t slots = 2U * count;
 
 	if (loss < 32768U)
-		slots = (uint32_t)(((uint64_t)count * 65536U + 32768U) / (65536U - loss));
+		slots = (uint32_t)((((uint64_t)count << 16) + ((uint64_t)deviation_q8 << 8) + 32768U) /
+				   (65536U - loss));
+	slots = slots < 2U * count ? slots : 2U * count;
 	return slots < CATS_NET_REPAIRS_MAX ? slots : CATS_NET_REPAIRS_MAX;
 }
 
@@ -234,21 +238,9 @@ uint8_t cats_net_first_repairs(const struct cats_net *n)
 
 	for (uint32_t g = 0; g < n->layout.generations; g++)
 		sum += worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
-	if (sum > 0 && n->layout.packets <= CATS_REPAIR_GF256_PACKETS_MAX)
-		sum++;
 	if (sum > n->layout.packets / 2U)
 		sum = n->layout.packets / 2U;
 	return (uint8_t)with_losses(sum, loss);
-}
-
-/* After everybody said what it lacks. */
-uint8_t cats_net_next_repairs(const struct cats_net *n)
-{
-	uint32_t sum = 0;
-
-	for (uint32_t g = 0; g < n->layout.generations; g++)
-		sum += n->deficits[g];
-	return (uint8_t)with_losses(sum, loss_q16(n));
 }
 
 void cats_net_begin_part(struct cats_net *n, enum cats_net_part part, uint32_t part_us)
@@ -265,6 +257,7 @@ void cats_net_begin_block(struct cats_net *n, uint8_t block, uint8_t repairs, ui
 		n->alive_before = n->alive;
 		n->alive = cats_net_bit(n->config.self);
 	}
+	n->helpers = n->complete;
 	memcpy(n->needs, n->deficits, sizeof(n->needs));
 	clear_block(n);
 	n->repairs = repairs;
@@ -293,6 +286,21 @@ bool cats_net_all_complete(const struct cats_net *n)
 	return (n->complete & need) == need;
 }
 
+/* After everybody said what it lacks. A decision stands unless its maker did not know of somebody's need. Whoever was
+ * not heard may need something: one slot at least, in which others' frames say how many they are. */
+void cats_net_decide(struct cats_net *n)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t g = 0; g < n->layout.generations; g++)
+		sum += n->deficits[g];
+	if (sum == 0 && !cats_net_all_complete(n))
+		sum = 1;
+	if (!n->decided || n->next_repairs < sum)
+		n->next_repairs = (uint8_t)with_losses(sum, loss_q16(n));
+	n->decided = true;
+}
+
 void cats_net_look(struct cats_net *n)
 {
 	add_deficits(n);
@@ -309,6 +317,7 @@ void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
 	n->agreed = how == &n->counters.early;
 	n->dead = (n->dead | (n->everyone & ~n->heard)) & ~n->heard & ~self;
 	n->present = (n->present & ~(n->everyone & ~n->heard)) | n->heard;
+	n->given &= ~n->heard;
 	n->last_end_us = end_us;
 	remember_losses(n);
 	if (n->site + 1U < n->config.sites) {
@@ -321,15 +330,32 @@ void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
 	n->tell_closed = true;
 }
 
-/* Everything is here and nobody is to be heard: the end was agreed, and this node alone has missed it. */
-static bool missed_end(const struct cats_net *n)
+/* Everything is here and nobody is to be heard in this block: the end may have been agreed while this node alone missed
+ * it. */
+static bool hears_nothing(const struct cats_net *n)
 {
 	const uint64_t self = cats_net_bit(n->config.self);
-	const bool long_enough =
-		n->repairs + cats_net_count(n->desc.receivers) > SILENT_SLOTS || n->alive_before == self;
 
-	return n->part == CATS_NET_STATUS && n->block_us != CATS_NET_NEVER && n->alive == self && long_enough &&
+	return n->part == CATS_NET_STATUS && n->block_us != CATS_NET_NEVER && n->alive == self &&
 	       ((n->alive_before | n->alive_older) & ~self) != 0 && cats_net_is_complete(n);
+}
+
+/* To collide with everything sounds like silence, too: with no word that all are complete it takes two blocks. */
+static bool missed_end(const struct cats_net *n)
+{
+	const bool known = cats_net_count(n->desc.receivers) > SILENT_SLOTS && cats_net_all_complete(n);
+
+	return hears_nothing(n) && (known || n->alive_before == cats_net_bit(n->config.self));
+}
+
+/* When the part at hand is over: STATUS for whoever hears nothing as soon as that is no chance any more. */
+uint32_t cats_net_wake_us(const struct cats_net *n)
+{
+	const uint32_t end_us = cats_net_part_end_us(n);
+	const uint32_t silent_us =
+		n->part_us + (SILENT_SLOTS + 1U) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n);
+
+	return missed_end(n) && silent_us < end_us ? silent_us : end_us;
 }
 
 static void end_slots(struct cats_net *n, uint32_t end_us)
@@ -352,8 +378,7 @@ static void end_decide(struct cats_net *n, uint32_t end_us)
 	if (n->alive != cats_net_bit(n->config.self) || n->block_us == CATS_NET_NEVER)
 		n->block_us = decided_us;
 	cats_net_look(n);
-	if (!n->decided)
-		n->next_repairs = cats_net_next_repairs(n);
+	cats_net_decide(n);
 	/* 127 blocks fit the byte; a gather with so many is over by its deadline. */
 	cats_net_begin_block(n, (uint8_t)(n->block < 126U ? n->block + 1U : 126U), n->next_repairs, end_us);
 }
@@ -386,7 +411,7 @@ void cats_net_advance(struct cats_net *n, int64_t now_us)
 	const uint32_t ahead = n->config.lead_us + CATS_NET_SLACK_US;
 
 	while (n->phase == CATS_NET_PHASE_GATHER) {
-		const uint32_t end_us = cats_net_part_end_us(n);
+		const uint32_t end_us = cats_net_wake_us(n);
 
 		if (now_us + ahead >= (int64_t)n->start_us && (n->layout.packets == 0 || n->desc.receivers == 0)) {
 			n->heard = n->everyone;

@@ -9,6 +9,10 @@
 /* Awake before a gather: a ramp-up, rounding, and what two clocks can have run apart. */
 #define WAKE_US 64U
 
+/* A device that died again before anybody heard it has used its epoch up. A flash page of 1024 words and 10,000
+ * erasures then lasts 2.6 · 10^9 inferences. */
+#define RETRY_INFERENCES 256U
+
 bool cats_net_init(struct cats_net *n, const struct cats_net_config *config)
 {
 	memset(n, 0, sizeof(*n));
@@ -60,17 +64,22 @@ void cats_net_ready(struct cats_net *n, uint16_t site)
 	cats_net_update_storing(n);
 }
 
-/* The source: a device that spoke at the end of the last inference and is not there any more may have been reborn, and
- * then listens for a new epoch. */
-static bool someone_is_missing(const struct cats_net *n)
+/* Devices that are silent and may have been reborn: those wait for an epoch in which they did not live before. Each
+ * gets one when it falls silent, and another every so often. */
+static uint64_t missing(const struct cats_net *n)
 {
-	return (n->roster & ~n->present) != 0;
+	const uint64_t all = n->config.devices == 64U ? UINT64_MAX : cats_net_bit(n->config.devices) - 1U;
+	const uint64_t given = n->inference % RETRY_INFERENCES == 0 ? 0 : n->given;
+
+	return all & ~n->present & ~given;
 }
 
 static void open_inference(struct cats_net *n, uint64_t at_us)
 {
 	const bool fresh = n->new_epoch || n->inference >= UINT32_MAX - 1U;
 
+	if (fresh && n->present != 0)
+		n->given |= ~n->present;
 	n->want_open = false;
 	n->new_epoch = false;
 	n->roster = n->present;
@@ -197,16 +206,16 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 		if (give(a, n, &slot, opening))
 			return;
 	}
-	if ((int64_t)cats_net_part_end_us(n) - ahead < wake)
-		wake = (int64_t)cats_net_part_end_us(n) - ahead;
+	if ((int64_t)cats_net_wake_us(n) - ahead < wake)
+		wake = (int64_t)cats_net_wake_us(n) - ahead;
 	if ((int64_t)n->deadline_us < wake)
 		wake = n->deadline_us;
 	listen(a, n, now_us, n->base_us + (uint64_t)wake);
-	/* Before the first slot there is nothing to hear. */
+	/* Before the first slot there is nothing to hear, but for a second opening after the first gather. */
 	const int64_t drift = (int64_t)((now_us - n->synced_us) * 2U * CATS_AIR_DRIFT_PPM / 1000000U);
 	const int64_t awake = (int64_t)n->start_us - WAKE_US - drift;
 
-	if (n->agreed && now < awake) {
+	if (n->agreed && n->site != 1U && now < awake) {
 		a->kind = CATS_NET_SLEEP;
 		a->expects = false;
 		a->until_us = n->base_us + (uint64_t)(awake < wake ? awake : wake);
@@ -217,7 +226,7 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 static void reopen(struct cats_net *n, uint64_t now_us)
 {
 	if (n->config.self != n->config.source || n->site != 1U || n->reopened || n->phase != CATS_NET_PHASE_GATHER ||
-	    !someone_is_missing(n))
+	    (n->roster & missing(n)) == 0)
 		return;
 	n->want_open = n->reopened = n->new_epoch = true;
 	n->open_at_us = now_us;
@@ -232,7 +241,8 @@ static void advance(struct cats_net *n, uint64_t now_us)
 		reopen(n, now_us);
 	if (!n->want_open || now_us + n->config.lead_us + CATS_NET_SLACK_US < n->open_at_us)
 		return;
-	if (n->phase == CATS_NET_PHASE_IDLE && someone_is_missing(n))
+	/* At the beginning nobody has been heard, and the epoch is new. */
+	if (n->present != 0 && missing(n) != 0)
 		n->new_epoch = true;
 	open_inference(n, now_us + n->config.lead_us + CATS_NET_SLACK_US);
 }

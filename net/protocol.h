@@ -67,7 +67,6 @@ struct cats_net_config {
 	uint32_t plan;                 /* low 32 bits of the plan's id: frames of another plan are refused */
 	uint32_t epoch;                /* from flash: the highest that cats_net_epoch_stored was told of, 0 if none */
 	uint32_t lead_us;              /* 0: CATS_NET_LEAD_US */
-	uint64_t seed;                 /* any, 0 too; not secret. Nothing repeats or freezes with it */
 	/* Fills *out, which is all zero: false when there is no such site. The same on all nodes. */
 	bool (*site)(void *context, struct cats_net_site *out, uint16_t number);
 	void *context; /* of site */

@@ -6,7 +6,7 @@
 #include "net/protocol.h"
 
 #define CATS_NET_NEVER UINT32_MAX
-#define CATS_NET_DECIDERS 2U
+#define CATS_NET_DECIDERS 3U
 #define CATS_NET_UNDECIDED 255U /* as a number of repair slots */
 #define CATS_NET_REPAIRS_MAX 254U
 
@@ -99,7 +99,9 @@ void cats_net_look(struct cats_net *n);
 /* Everybody that is waited for has said that it has everything. */
 bool cats_net_all_complete(const struct cats_net *n);
 uint8_t cats_net_first_repairs(const struct cats_net *n);
-uint8_t cats_net_next_repairs(const struct cats_net *n);
+void cats_net_decide(struct cats_net *n);
+/* When time alone brings about the next change. */
+uint32_t cats_net_wake_us(const struct cats_net *n);
 /* Everything that time alone brings about until `now_us`. */
 void cats_net_advance(struct cats_net *n, int64_t now_us);
 

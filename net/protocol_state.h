@@ -41,6 +41,7 @@ struct cats_net {
 	uint8_t openings; /* sent */
 	uint64_t present; /* devices that were heard in the latest gather in which they had a part */
 	uint64_t roster;  /* `present` at the opening */
+	uint64_t given;   /* silent ones that an epoch was begun for already */
 	/* The gather. */
 	uint16_t site;  /* the network's */
 	uint16_t told;  /* gathers that were reported as ended */
@@ -64,6 +65,7 @@ struct cats_net {
 	uint64_t complete;                          /* devices that said they have everything */
 	uint64_t heard;                             /* by anyone in this gather */
 	uint64_t held;                              /* senders all of whose packets some other device has */
+	uint64_t helpers;                           /* `complete` at the block's beginning */
 	uint64_t alive, alive_before, alive_older;  /* by anyone in this block, the one before, the one before that */
 	uint64_t dead;                              /* in this inference */
 	uint8_t deficits[CATS_NET_GENERATIONS_MAX]; /* the most of anyone, this block */

@@ -125,9 +125,7 @@ static uint32_t put_status(struct cats_net *n, uint8_t *to)
 		 * less. */
 		if (cats_net_all_complete(n))
 			n->ending = true;
-		if (!n->decided)
-			n->next_repairs = cats_net_next_repairs(n);
-		n->decided = true;
+		cats_net_decide(n);
 		to[2] = n->ending ? CATS_NET_UNDECIDED : n->next_repairs;
 	}
 	at = put_set(at, n->complete, cats_net_set_bytes(n));

@@ -73,8 +73,13 @@ uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot)
 		set = lonely;
 		slot /= shared ? 2U : 1U;
 	}
-	/* Turns go round from a place that is drawn: no device depends on the same neighbour in each block. */
-	return cats_net_member(set, (cats_random_below(n->site, n->block, 64U) + slot) % cats_net_count(set));
+	/* Turns go round from a place that is drawn: no device depends on the same neighbour in each block. Who lacks
+	 * something leaves its turn to the next that lacks nothing: what it sends might lack the very same. */
+	uint32_t place = (cats_random_below(n->site, n->block, 64U) + slot) % cats_net_count(set);
+
+	while (set == n->everyone && (set & n->helpers) != 0 && !cats_net_in(n->helpers, cats_net_member(set, place)))
+		place = (place + 1U) % cats_net_count(set);
+	return cats_net_member(set, place);
 }
 
 bool cats_net_yields(struct cats_net *n, uint32_t own_us, uint32_t shown_us)

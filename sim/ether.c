@@ -107,7 +107,6 @@ static bool start_node(struct cats_ether_node *n)
 		.sites = o->sites,
 		.plan = 0x12345678U,
 		.epoch = n->flash_epoch,
-		.seed = o->seed,
 		.site = site_of,
 		.context = n,
 		.aead = cats_host_aead_interface(n->aead),
@@ -161,6 +160,8 @@ struct cats_ether *cats_ether_create(const struct cats_ether_options *options)
 	e->options = *options;
 	e->nodes = calloc(options->devices, sizeof *e->nodes);
 	e->layouts = calloc(options->sites, sizeof *e->layouts);
+	if (options->poison)
+		e->shadow = calloc(options->devices, sizeof *e->shadow);
 	for (uint32_t i = 0; e->layouts && i < options->sites; i++) {
 		if (!cats_net_layout_of(&e->layouts[i], &options->site[i], options->devices)) {
 			cats_ether_free(e);
@@ -173,7 +174,7 @@ struct cats_ether *cats_ether_create(const struct cats_ether_options *options)
 			cats_ether_free(e);
 			return NULL;
 		}
-	if (!e->nodes || !e->layouts) {
+	if (!e->nodes || !e->layouts || (options->poison && !e->shadow)) {
 		cats_ether_free(e);
 		return NULL;
 	}
@@ -190,8 +191,52 @@ void cats_ether_free(struct cats_ether *e)
 		free(e->nodes[i].results);
 	}
 	free(e->nodes);
+	free(e->shadow);
 	free(e->layouts);
 	free(e);
+}
+
+/* Everything of the others that the protocol of one node could reach. */
+static void poison(struct cats_ether_node *n)
+{
+	struct cats_ether *e = n->ether;
+
+	for (uint32_t i = 0; e->shadow && i < e->options.devices; i++) {
+		if (i == n->self)
+			continue;
+		e->shadow[i].net = e->nodes[i].net;
+		memcpy(e->shadow[i].rows, e->nodes[i].rows, sizeof e->nodes[i].rows);
+		memset(&e->nodes[i].net, 0xa5, sizeof e->nodes[i].net);
+		memset(e->nodes[i].rows, 0xa5, sizeof e->nodes[i].rows);
+	}
+}
+
+static void restore(struct cats_ether_node *n)
+{
+	struct cats_ether *e = n->ether;
+
+	for (uint32_t i = 0; e->shadow && i < e->options.devices; i++) {
+		if (i == n->self)
+			continue;
+		e->nodes[i].net = e->shadow[i].net;
+		memcpy(e->nodes[i].rows, e->shadow[i].rows, sizeof e->nodes[i].rows);
+	}
+}
+
+static void receive(struct cats_ether_node *n, const struct cats_ether_frame *frame)
+{
+	const uint64_t start_us = local_us(n, frame->start_ns);
+
+	poison(n);
+	(void)!cats_net_receive(&n->net, start_us, frame->bytes, frame->length);
+	restore(n);
+}
+
+static void next(struct cats_ether_node *n, uint64_t now_us)
+{
+	poison(n);
+	cats_net_next(&n->action, &n->net, now_us);
+	restore(n);
 }
 
 /* Runtime: it computes, then has its next gather open. */
@@ -214,7 +259,9 @@ static void runtime_ready(struct cats_ether_node *n)
 	n->ready_ns = NEVER;
 	n->open = true;
 	memset(n->view, 0, n->ether->layouts[n->running].packets);
+	poison(n);
 	cats_net_ready(&n->net, n->running);
+	restore(n);
 }
 
 static void end_gather(struct cats_ether_node *n, uint16_t site)
@@ -274,7 +321,7 @@ static void ask(struct cats_ether_node *n)
 	const uint64_t given_us = a->at_us;
 
 	for (;;) {
-		cats_net_next(a, &n->net, now);
+		next(n, now);
 		if (a->kind == CATS_NET_EPOCH) {
 			n->flash_epoch = a->epoch;
 			cats_net_epoch_stored(&n->net, a->epoch);
@@ -371,7 +418,7 @@ static void land(struct cats_ether *e, uint32_t i)
 			continue;
 		if (o->pass && !o->pass(o->context, e, &copy, j))
 			continue;
-		(void)!cats_net_receive(&n->net, local_us(n, copy.start_ns), copy.bytes, copy.length);
+		receive(n, &copy);
 		check_account(n);
 		ask(n);
 	}

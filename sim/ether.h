@@ -33,6 +33,7 @@ struct cats_ether_options {
 	bool extreme;                     /* exactly ±drift_ppm, in turns */
 	uint64_t seed;                    /* any */
 	uint32_t compute_us;              /* that every node needs before each gather; 0: half of the site's */
+	bool poison;                      /* while a node's protocol runs, all other nodes' memory is garbage */
 	uint16_t rows;                    /* for coded packets, at most CATS_ETHER_ROWS; 0: so many */
 	/* Called for every receiver in range: false loses the frame. May change it. NULL: every frame passes. */
 	bool (*pass)(void *context, struct cats_ether *ether, struct cats_ether_frame *frame, uint8_t receiver);
@@ -79,6 +80,7 @@ struct cats_ether_node {
 struct cats_ether {
 	struct cats_ether_options options;
 	struct cats_net_layout *layouts; /* [sites] */
+	struct cats_ether_node *shadow;  /* [devices], with `poison` */
 	struct cats_ether_node *nodes;   /* [devices] */
 	uint64_t now_ns;
 	uint64_t frames; /* transmissions so far */
