@@ -314,7 +314,7 @@ void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
 	const uint64_t self = cats_net_bit(n->config.self);
 
 	++*how;
-	n->agreed = how == &n->counters.early;
+	n->agreed = n->ending;
 	n->dead = (n->dead | (n->everyone & ~n->heard)) & ~n->heard & ~self;
 	n->present = (n->present & ~(n->everyone & ~n->heard)) | n->heard;
 	n->given &= ~n->heard;
@@ -415,6 +415,7 @@ void cats_net_advance(struct cats_net *n, int64_t now_us)
 
 		if (now_us + ahead >= (int64_t)n->start_us && (n->layout.packets == 0 || n->desc.receivers == 0)) {
 			n->heard = n->everyone;
+			n->ending = n->agreed;
 			cats_net_finish(n, n->start_us, &n->counters.early);
 			continue;
 		}

@@ -58,14 +58,14 @@ struct cats_net {
 	uint8_t repairs;      /* slots of this block's REPAIR */
 	uint8_t next_repairs; /* of the next's, as far as it is decided */
 	bool decided, ending;
-	bool agreed;                                /* the previous gather's end was, or follows from silence */
-	uint32_t last_end_us;                       /* of the previous gather */
-	uint32_t block_us;                          /* end of the previous block's DECIDE, UINT32_MAX if none */
-	uint8_t first_repairs;                      /* of block 0 as proposed during SLOTS; 255: not yet */
-	uint64_t complete;                          /* devices that said they have everything */
-	uint64_t heard;                             /* by anyone in this gather */
-	uint64_t held;                              /* senders all of whose packets some other device has */
-	uint64_t helpers;                           /* `complete` at the block's beginning */
+	bool agreed;           /* the previous gather's end was announced, so that it is safe to sleep */
+	uint32_t last_end_us;  /* of the previous gather */
+	uint32_t block_us;     /* end of the previous block's DECIDE, UINT32_MAX if none */
+	uint8_t first_repairs; /* of block 0 as proposed during SLOTS; 255: not yet */
+	uint64_t complete;     /* devices that said they have everything */
+	uint64_t heard;        /* by anyone in this gather */
+	uint64_t held;         /* senders all of whose packets some other device has */
+	uint64_t helpers;      /* `complete` at the block's beginning */
 	uint64_t alive, alive_before, alive_older;  /* by anyone in this block, the one before, the one before that */
 	uint64_t dead;                              /* in this inference */
 	uint8_t deficits[CATS_NET_GENERATIONS_MAX]; /* the most of anyone, this block */

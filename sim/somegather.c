@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/random.h"
 #include "net/node.h"
 #include "ports/host/aead.h"
 #include "sim/bare.h"
@@ -101,7 +100,6 @@ static enum cats_status start_node(struct cats_somegather *s, uint32_t j, struct
 		.sites = (uint16_t)s->site_count,
 		.plan = (uint32_t)cats_shards_header(s->shards, 0)->plan_id,
 		.epoch = n->flash_epoch,
-		.seed = cats_random_key(s->options.seed, 1000U + j),
 		.site = site_of,
 		.context = n,
 		.aead = cats_host_aead_interface(s->aead),
