@@ -77,7 +77,7 @@ void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us)
 
 void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint64_t base_us, uint64_t now_us)
 {
-	n->epoch = epoch;
+	n->epoch = n->wanted_epoch = epoch;
 	n->inference = inference;
 	n->base_us = base_us;
 	n->synced_us = now_us;

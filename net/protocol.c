@@ -32,7 +32,7 @@ bool cats_net_init(struct cats_net *n, const struct cats_net_config *config)
 	if (n->config.lead_us == 0)
 		n->config.lead_us = CATS_NET_LEAD_US;
 	n->site = n->told = config->sites;
-	n->epoch = n->stored_epoch = config->epoch;
+	n->epoch = n->stored_epoch = n->wanted_epoch = config->epoch;
 	/* What this node did in another life in this epoch it does not know: it takes part from the next one on. */
 	n->inference = UINT32_MAX;
 	n->new_epoch = true;
@@ -76,14 +76,14 @@ static uint64_t missing(const struct cats_net *n)
 
 static void open_inference(struct cats_net *n, uint64_t at_us)
 {
-	const bool fresh = n->new_epoch || n->inference >= UINT32_MAX - 1U;
+	const bool fresh = n->wanted_epoch > n->epoch;
 
 	if (fresh && n->present != 0)
 		n->given |= ~n->present;
 	n->want_open = false;
 	n->new_epoch = false;
 	n->roster = n->present;
-	cats_net_begin(n, n->epoch + fresh, fresh ? 1U : n->inference + 1U, at_us, at_us);
+	cats_net_begin(n, n->wanted_epoch, fresh ? 1U : n->inference + 1U, at_us, at_us);
 }
 
 static bool is_sending_allowed(const struct cats_net *n)
@@ -127,8 +127,9 @@ static bool tell(struct cats_net_action *a, struct cats_net *n)
 {
 	a->epoch = n->epoch;
 	a->inference = n->inference;
-	if (n->phase == CATS_NET_PHASE_GATHER && !is_sending_allowed(n)) {
+	if (n->wanted_epoch > n->stored_epoch) {
 		a->kind = CATS_NET_EPOCH;
+		a->epoch = n->wanted_epoch;
 	} else if (n->tell_opened) {
 		n->tell_opened = false;
 		a->kind = CATS_NET_OPENED;
@@ -242,9 +243,12 @@ static void advance(struct cats_net *n, uint64_t now_us)
 	if (!n->want_open || now_us + n->config.lead_us + CATS_NET_SLACK_US < n->open_at_us)
 		return;
 	/* At the beginning nobody has been heard, and the epoch is new. */
-	if (n->present != 0 && missing(n) != 0)
+	if ((n->present != 0 && missing(n) != 0) || n->inference >= UINT32_MAX - 1U)
 		n->new_epoch = true;
-	open_inference(n, now_us + n->config.lead_us + CATS_NET_SLACK_US);
+	n->wanted_epoch = n->epoch + (n->new_epoch ? 1U : 0U);
+	/* Flash may take its time: an inference begins when its epoch is there. */
+	if (n->stored_epoch >= n->wanted_epoch)
+		open_inference(n, now_us + n->config.lead_us + CATS_NET_SLACK_US);
 }
 
 void cats_net_next(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)

@@ -33,6 +33,7 @@ struct cats_net {
 	/* Which inference: the latest that was accepted. */
 	uint32_t epoch, inference;
 	uint32_t stored_epoch; /* in flash */
+	uint32_t wanted_epoch; /* to be stored before more is done */
 	bool tell_opened, tell_closed;
 	/* The source's opening. */
 	bool want_open, new_epoch;

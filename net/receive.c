@@ -7,7 +7,6 @@
 /* A frame that an authentic node sent is as exact as clocks are; who is further off than this does not know the time,
  * and looks further. */
 #define SEARCH_UNITS 12
-#define REBASE_US ((SEARCH_UNITS + 1) * (int)CATS_AIR_UNIT_US)
 
 /* By how much the clock may have run off since the last correction. */
 static uint32_t doubt_us(const struct cats_net *n, uint64_t local_us)
@@ -269,13 +268,9 @@ static int receive_beacon(struct cats_net *n, const struct cats_frame_moment *mo
 		return refusal;
 	if (is_newer(n, moment)) {
 		cats_net_begin(n, moment->epoch, moment->inference, base_us, start_us);
-	} else if (n->phase == CATS_NET_PHASE_IDLE && n->told == 0 && n->ready == 0 && !n->tell_closed) {
-		return CATS_FRAME_REFUSED_OLD; /* of before this life */
 	} else {
-		const int64_t error = (int64_t)(base_us - n->base_us);
-
 		/* Whoever delays frames can make the time later, never earlier. */
-		if (error > REBASE_US)
+		if ((int64_t)(base_us - n->base_us) > (int64_t)(doubt_us(n, start_us) + CATS_AIR_UNIT_US))
 			return CATS_FRAME_REFUSED_OLD;
 		correct_clock(n, moment, start_us);
 	}

@@ -349,11 +349,7 @@ static void end_window(struct cats_world *w, uint32_t node)
 	const bool receiving = cats_medium_receiving(w->medium, node) != NULL;
 	const uint64_t number = ++n->plan.number;
 
-	/* A node that stood still when it should have sent has not. */
-	if (n->plan.sends)
-		tell(w, node, &(struct cats_news){.kind = CATS_NEWS_MISSED});
-	else
-		tell(w, node, &(struct cats_news){.kind = receiving ? CATS_NEWS_PASSED : CATS_NEWS_SILENCE});
+	tell(w, node, &(struct cats_news){.kind = receiving ? CATS_NEWS_PASSED : CATS_NEWS_SILENCE});
 	if (n->plan.number == number && !receiving && n->radio == CATS_DRAW_HEAR)
 		set_radio(w, node, NO_DRAW);
 }
