@@ -10,6 +10,7 @@
 #include "tests/emulator/mixed.h"
 
 #define DEVICES 16
+#define IMAGES_COMPARED 100U
 #define STACK_PROMISED_BYTES 1024 /* core/runtime.h */
 #define STACK_IMAGE_BYTES 64      /* main and serve of ports/m4/node.c, below core/'s */
 
@@ -119,6 +120,30 @@ static void one_device_equals_the_host(void **state)
 	cats_integer_free(&full);
 }
 
+/* Image after image, device after device, with the kernels that a device uses. */
+static void a_hundred_images_equal_the_host(void **state)
+{
+	const size_t pixels = (size_t)data.height * data.width;
+	uint32_t classes = 0;
+	struct cats_shards shards;
+
+	(void)state;
+	cut(&shards, &integer, "keep10", DEVICES);
+	for (uint32_t i = 0; i < IMAGES_COMPARED; i++) {
+		const struct cats_fleet_input input = {.bytes = data.pixels + i * pixels, .count = pixels};
+		const struct mixed mixed = {.shards = &shards, .emulated = i % DEVICES, .kernels = 1, .fast = true};
+		struct mixed_report report;
+
+		mixed_run(&report, &mixed, &image, &input, i + 1U);
+		if (report.differing_bytes > 0)
+			fail_msg("image %u, device %u: %s", i, i % DEVICES, report.first);
+		assert_int_equal(report.emulated_class, report.host_class);
+		classes |= report.host_class >= 0 ? 1U << report.host_class : 0;
+	}
+	assert_true((classes & (classes - 1U)) != 0); /* not one class for all */
+	cats_shards_free(&shards);
+}
+
 /* As in test_node, with a model of the size that the estimates are for. */
 static void steps_keep_to_their_budget(void **state)
 {
@@ -139,9 +164,12 @@ static void steps_keep_to_their_budget(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(devices_equal_the_host),
-					   cmocka_unit_test(one_device_equals_the_host),
-					   cmocka_unit_test(steps_keep_to_their_budget)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(devices_equal_the_host),
+		cmocka_unit_test(one_device_equals_the_host),
+		cmocka_unit_test(a_hundred_images_equal_the_host),
+		cmocka_unit_test(steps_keep_to_their_budget),
+	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);
 }
