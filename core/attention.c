@@ -7,6 +7,14 @@
 /* at.output counts heads, at.row queries, at.column keys, rows or columns. */
 enum phase { PACK, QUERIES, SCORES, EXPONENTIALS, VALUES };
 
+/* What a unit of each phase costs whatever its size: calls, tails and finding the place again, as counted on the
+ * emulated core with heads 6 wide, where it weighs most. */
+#define PACK_CYCLES 300U
+#define QUERIES_CYCLES 300U
+#define SCORES_CYCLES 600U
+#define EXPONENTIALS_CYCLES 350U
+#define VALUES_CYCLES 500U
+
 static struct cats_attention_head head_at(const struct cats_node *n, const struct cats_op *op, uint32_t head)
 {
 	const uint32_t d = op->attention.head_width;
@@ -35,7 +43,7 @@ static bool pack(struct cats_node *n, const struct cats_attention_head *head)
 	while (n->kernels->costs.packed > 0 && n->at.column < head->keys) {
 		const uint32_t count = cats_least(head->keys - n->at.column, 4);
 
-		if (!cats_node_afford(n, 40U + n->kernels->costs.packed * count * head->width))
+		if (!cats_node_afford(n, PACK_CYCLES + n->kernels->costs.packed * count * head->width))
 			return false;
 		if (n->kernels->attention_pack != NULL)
 			n->kernels->attention_pack(head, n->at.column, count);
@@ -65,7 +73,7 @@ static bool queries(struct cats_node *n, const struct cats_attention_head *head,
 
 	if (cycles == 0)
 		return true;
-	if (!cats_node_afford(n, 80U + cycles))
+	if (!cats_node_afford(n, QUERIES_CYCLES + cycles))
 		return false;
 	if (n->kernels->attention_queries != NULL)
 		n->kernels->attention_queries(head, rows);
@@ -81,7 +89,7 @@ static bool scores(struct cats_node *n, const struct cats_attention_head *head, 
 	while (n->at.column < keys) {
 		const uint32_t count = cats_least(keys - n->at.column, most);
 
-		if (!cats_node_afford(n, 80U + count * cycles))
+		if (!cats_node_afford(n, SCORES_CYCLES + count * cycles))
 			return false;
 		n->kernels->attention_scores(n->at.maxima, head, rows, multiplier, n->at.column, count);
 		n->at.column += count;
@@ -111,7 +119,7 @@ static bool exponentials(struct cats_node *n, const struct cats_attention_head *
 		const uint32_t first = n->at.column, count = cats_least(rows.count - first, most);
 		uint32_t sums[CATS_TILE_ROWS];
 
-		if (!cats_node_afford(n, 40U + count * cycles))
+		if (!cats_node_afford(n, EXPONENTIALS_CYCLES + count * cycles))
 			return false;
 		n->kernels->attention_exponentials(sums, head, rows, table, n->at.maxima, first, count);
 		for (uint32_t i = first; i < first + count; i++)
@@ -130,7 +138,7 @@ static bool values(struct cats_node *n, const struct cats_attention_head *head, 
 	while (n->at.column < head->width) {
 		const uint32_t count = cats_least(head->width - n->at.column, most);
 
-		if (!cats_node_afford(n, 80U + count * cycles))
+		if (!cats_node_afford(n, VALUES_CYCLES + count * cycles))
 			return false;
 		n->kernels->attention_values(out, stride, head, rows, n->at.multipliers, n->at.column, count);
 		n->at.column += count;

@@ -184,7 +184,7 @@ static bool run_panel(struct cats_node *n, const struct cats_op *op, const struc
 		const uint32_t outputs = cats_least(p->outputs - n->at.output, p->tile_outputs);
 
 		if (!accumulate(n, p, outputs) ||
-		    !cats_node_afford(n, 40U + p->panel.rows * (p->row_cycles + outputs * n->kernels->costs.output)))
+		    !cats_node_afford(n, 160U + p->panel.rows * (p->row_cycles + outputs * n->kernels->costs.output)))
 			return false;
 		finish(n, op, p->panel.rows, outputs);
 		n->at.output += outputs;

@@ -144,7 +144,7 @@ static void a_hundred_images_equal_the_host(void **state)
 	cats_shards_free(&shards);
 }
 
-/* As in test_node, with a model of the size that the estimates are for. */
+/* CATS_UNIT_CYCLES_MAX of core/runtime.h: its estimates and the emulated core's may differ by an eighth. */
 static void steps_keep_to_their_budget(void **state)
 {
 	const size_t pixels = (size_t)data.height * data.width;
@@ -155,10 +155,12 @@ static void steps_keep_to_their_budget(void **state)
 
 	(void)state;
 	cut(&shards, &integer, "keep10", DEVICES);
-	mixed_run(&report, &mixed, &image, &input, 1);
-	print_message("%llu steps, the largest of %llu cycles\n", (unsigned long long)report.steps,
-		      (unsigned long long)report.largest_step_cycles);
-	assert_in_range(report.largest_step_cycles, CATS_UNIT_CYCLES_MAX / 2U, CATS_UNIT_CYCLES_MAX * 17U / 16U);
+	for (; mixed.kernels < 2; mixed.kernels++) {
+		mixed_run(&report, &mixed, &image, &input, 1);
+		print_message("kernels %u: %llu steps, the largest of %llu cycles\n", mixed.kernels,
+			      (unsigned long long)report.steps, (unsigned long long)report.largest_step_cycles);
+		assert_in_range(report.largest_step_cycles, CATS_UNIT_CYCLES_MAX / 2U, CATS_UNIT_CYCLES_MAX * 9U / 8U);
+	}
 	cats_shards_free(&shards);
 }
 
