@@ -159,8 +159,10 @@ static bool accumulate(struct cats_node *n, const struct product *p, uint32_t ou
 	while (n->at.column < p->columns) {
 		const uint32_t columns = cats_least(p->columns - n->at.column, p->chunk);
 		const uint32_t sums = p->panel.rows * outputs;
+		/* Kernels that widen a panel work on all of its rows, whether or not there is something in them. */
+		const uint32_t worked = n->kernels->costs.widened > 0 ? CATS_TILE_ROWS * outputs : sums;
 
-		if (!cats_node_afford(n, 40U + sums * sum_cycles(&n->kernels->costs, columns)))
+		if (!cats_node_afford(n, 40U + worked * sum_cycles(&n->kernels->costs, columns)))
 			return false;
 		n->kernels->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
 		n->at.column += columns;
