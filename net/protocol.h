@@ -39,7 +39,10 @@
  *
  * Lead. A TRANSMIT is given no earlier than needed and at least lead_us before at_us, provided that
  * cats_net_next is called when the action before said (until_us); a slot for which it is too late is left out. What a
- *frame says is what was known then: a transmission never waits for the reception before it.
+ *frame says is what was known then: a transmission never waits for the reception before it. The first sender's packets
+ * are read as long before a gather's beginning, so a site's compute_us holds, beside the worst case of computing,
+ *lead_us, 16 µs by which the caller may be late and the 8 µs that times are rounded to. Without them the first sender
+ *of a short gather is not ready and misses its slot.
  *
  * Several hops. All nodes must hear each other today. What a later version needs is there: status frames say who was
  * heard, coded frames say what they are made of, and any node may send any packet on.

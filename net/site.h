@@ -19,8 +19,8 @@
 /* Filled by the caller. The same numbers on every node, or their frames do not fit together. */
 struct cats_net_site {
 	uint32_t compute_us;  /* from the agreed end of the gather before (at site 0: from the inference's beginning,
-				 with the opening's frames in it) to this one's beginning: the slowest node's worst case
-			       */
+				 with the opening's frames in it) to this one's beginning: the slowest node's worst case,
+				 and the making of the first frame (protocol.h, "Lead") */
 	uint32_t deadline_us; /* from its beginning until everybody goes on; 0: three times the air-time limit */
 	uint64_t receivers;   /* bit i: device i wants the messages. Senders that want nothing are not in it */
 	uint16_t tokens;
