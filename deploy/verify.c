@@ -2,6 +2,7 @@
 /* The fleet against the reference. See verify.h. */
 #include "deploy/verify.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,6 +240,21 @@ static enum cats_status run_lanes(struct cats_verify_result *out, struct run *ru
 	return status;
 }
 
+/* Where shard j differs from `cut`, or its size when nowhere. Its checksum follows from the rest and was put right when
+ * loading: of it counts only whether the file had another, and only where nothing else differs. */
+static uint32_t differs_at(const struct cats_plan *plan, uint32_t j, const struct cats_cut *cut)
+{
+	const uint32_t checksum = offsetof(struct cats_shard_header, crc32);
+	const size_t size = plan->shards.sizes[j];
+	const uint8_t *bytes = plan->shards.bytes[j];
+	uint32_t at = 0;
+
+	while (at < cut->bytes && at < size &&
+	       (cut->shard[at] == bytes[at] || (at >= checksum && at < checksum + sizeof(uint32_t))))
+		at++;
+	return at == cut->bytes && at == size && plan->damaged[j] ? checksum : at;
+}
+
 /* Cutting is deterministic: what is in the directory must be what the integer model gives. */
 static enum cats_status compare_shards(struct cats_verify_result *out, const struct cats_plan *plan,
 				       struct cats_error *error)
@@ -255,15 +271,12 @@ static enum cats_status compare_shards(struct cats_verify_result *out, const str
 	for (uint32_t j = 0; out->shards_identical && j < plan->facts.device_count; j++) {
 		struct cats_cut cut;
 		const enum cats_status status = cats_cut(&cut, &plan->integer, &options, j, error);
-		uint32_t at = 0;
 
 		if (status < 0)
 			return status;
-		while (at < cut.bytes && at < plan->shards.sizes[j] && cut.shard[at] == plan->shards.bytes[j][at])
-			at++;
-		out->shards_identical = at == cut.bytes && at == plan->shards.sizes[j];
 		out->shard = j;
-		out->shard_byte = at;
+		out->shard_byte = differs_at(plan, j, &cut);
+		out->shards_identical = out->shard_byte == cut.bytes && cut.bytes == plan->shards.sizes[j];
 		free(cut.shard);
 	}
 	return CATS_OK;
