@@ -58,6 +58,11 @@ static enum cats_protocol protocol_of(const char *name)
 	return protocol;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *a = state->input;
@@ -108,6 +113,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->plan == NULL || a->data == NULL)
 			argp_error(state, "PLAN and --data are needed");
+		if (same_file(a->csv, a->pcapng) || same_file(a->csv, a->timeline) || same_file(a->pcapng, a->timeline))
+			argp_error(state, "--trace, --pcapng and --timeline must be different files");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -237,13 +237,22 @@ static void free_run(struct run *run)
 	free(run->faults.list);
 }
 
+/* A fault that would never happen is a mistake in the script or the limit. */
 static enum cats_status open_faults(struct run *run, struct cats_error *error)
 {
+	enum cats_status status;
+
 	if (run->options->protocol != CATS_PROTOCOL_SOMEGATHER)
 		return cats_fail(error, CATS_ERR_USAGE, "%s: faults need the protocol somegather",
 				 run->options->faults);
 	run->block = run->count;
-	return cats_faults_open(&run->faults, run->options->faults, run->devices, error);
+	status = cats_faults_open(&run->faults, run->options->faults, run->devices, error);
+	for (uint32_t i = 0; status == CATS_OK && i < run->faults.count; i++)
+		if (run->faults.list[i].inference >= run->count)
+			status = cats_fail(error, CATS_ERR_FORMAT,
+					   "%s: a fault at inference %u, but only 0 to %zu are simulated",
+					   run->options->faults, run->faults.list[i].inference, run->count - 1);
+	return status;
 }
 
 enum cats_status cats_simulate(struct cats_simulation_result *out, const struct cats_plan *plan,
