@@ -9,11 +9,11 @@ enum phase { PACK, QUERIES, SCORES, EXPONENTIALS, VALUES };
 
 /* What a unit of each phase costs whatever its size: calls, tails and finding the place again, as counted on the
  * emulated core with heads 6 wide, where it weighs most. */
-#define PACK_CYCLES 300U
-#define QUERIES_CYCLES 300U
-#define SCORES_CYCLES 600U
-#define EXPONENTIALS_CYCLES 350U
-#define VALUES_CYCLES 500U
+#define PACK_CYCLES 320U
+#define QUERIES_CYCLES 330U
+#define SCORES_CYCLES 640U
+#define EXPONENTIALS_CYCLES 400U
+#define VALUES_CYCLES 540U
 
 static struct cats_attention_head head_at(const struct cats_node *n, const struct cats_op *op, uint32_t head)
 {
@@ -52,10 +52,13 @@ static bool pack(struct cats_node *n, const struct cats_attention_head *head)
 	return true;
 }
 
-/* Of a score of d columns, or of an output of that many keys, for each of the rows. */
+/* Of a score of d columns, or of an output of that many keys, for each of the rows. Kernels that widen queries work on
+ * all of a tile's rows, whether or not there is something in them. */
 static uint32_t rows_cycles(const struct cats_node *n, struct cats_attention_rows rows, uint32_t macs)
 {
-	return rows.count * (n->kernels->costs.score + macs * n->kernels->costs.attention_mac_q4 / 16U);
+	const uint32_t worked = n->kernels->costs.widened > 0 ? CATS_TILE_ROWS : rows.count;
+
+	return worked * (n->kernels->costs.score + macs * n->kernels->costs.attention_mac_q4 / 16U);
 }
 
 /* How many keys or columns that take so much each make a unit. */

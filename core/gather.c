@@ -10,13 +10,15 @@
 
 /* Bytes that one unit of work sets to 0, at four cycles each (newlib's small memset). */
 #define ZERO_BYTES 2048U
+/* Of passing by what in a row is the node's own. */
+#define OWN_CYCLES 20U
 #define ZERO_CYCLES(bytes) (4U * (bytes) + 40U)
 
 /* Of clearing a sender's receipt, of counting its packets (two divisions), and of finding out whether a token of one
  * that lost packets arrived. */
 #define SENDER_CYCLES 100U
 #define COUNT_CYCLES 60U
-#define SETTLE_CYCLES 240U
+#define SETTLE_CYCLES 320U
 
 enum phase { RECEIPTS, ZERO, OPEN, LOSSES };
 
@@ -101,6 +103,8 @@ static bool zero_row(struct cats_node *n, const struct cats_shard_site *site, ui
 		uint32_t end = bytes > 0 && n->at.column < first ? first : site->stride;
 
 		if (bytes > 0 && n->at.column == first) {
+			if (!cats_node_afford(n, OWN_CYCLES))
+				return false;
 			n->at.column = first + bytes;
 			continue;
 		}

@@ -39,7 +39,7 @@ static inline uint32_t *cats_node_receipt(const struct cats_node *n, const struc
 }
 
 /* Of a unit beside its work: the calls and the loops around it. */
-#define CATS_UNIT_CYCLES 60U
+#define CATS_UNIT_CYCLES 30U
 /* How much work is made one unit, where there is a choice: what its beginning and end cost is left. */
 #define CATS_UNIT_WORK (CATS_UNIT_CYCLES_MAX - 500U)
 

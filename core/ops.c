@@ -10,7 +10,7 @@
 /* Values that one unit sums, quantises or copies: 12 cycles each. */
 #define UNIT_VALUES 1024U
 /* Of a token's statistics, but for the sums: root, two divisions, 64-bit products. */
-#define STATS_CYCLES 600U
+#define STATS_CYCLES 200U
 /* Of testing whether a token arrived from one sender that lost packets. */
 #define ARRIVED_CYCLES 240U
 
@@ -74,7 +74,7 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 			const uint32_t count = cats_least(site->columns - n->at.column, UNIT_VALUES);
 			int32_t S, Q;
 
-			if (!cats_node_afford(n, value_cycles(n, count)))
+			if (!cats_node_afford(n, 40U + n->kernels->costs.summed * count))
 				return false;
 			n->kernels->sums(&S, &Q, view_row(n, site, n->at.row) + n->at.column, count);
 			sums[0] = n->at.column == 0 ? S : sums[0] + S;
@@ -98,6 +98,7 @@ struct product {
 	uint32_t tile_outputs;     /* of a tile, even */
 	uint32_t chunk;            /* columns of a call, a multiple of 64 */
 	uint32_t row_cycles;       /* of finishing a row of a tile, beyond what each output costs */
+	uint32_t output_cycles;    /* of finishing an output */
 };
 
 /* What is done for each panel in turn (at.phase), after what an op does once. */
@@ -131,19 +132,21 @@ static struct product product_of(const struct cats_node *n, uint32_t scratch, ui
 	p.outputs = N;
 	p.columns = K;
 	p.row_cycles = row_cycles;
+	p.output_cycles = n->kernels->costs.output;
 	cut_product(&p, &n->kernels->costs);
 	return p;
 }
 
-/* Whether or not there is something to do, so that kernels of a host can stand for a device's. */
+/* Whether or not there is something to do, so that kernels of a host can stand for a device's. All of a panel's rows
+ * are widened, whether or not there is something in them. */
 static bool widen(struct cats_node *n, const struct product *p)
 {
-	const uint32_t cycles = n->kernels->costs.widened * p->panel.rows;
+	const uint32_t cycles = n->kernels->costs.widened * CATS_TILE_ROWS;
 
 	while (cycles > 0 && n->at.column < p->columns) {
 		const uint32_t columns = cats_least(p->columns - n->at.column, UNIT_VALUES);
 
-		if (!cats_node_afford(n, 40U + cycles * columns))
+		if (!cats_node_afford(n, 220U + cycles * columns))
 			return false;
 		if (n->kernels->widen != NULL)
 			n->kernels->widen(&p->panel, n->at.column, columns);
@@ -162,7 +165,7 @@ static bool accumulate(struct cats_node *n, const struct product *p, uint32_t ou
 		/* Kernels that widen a panel work on all of its rows, whether or not there is something in them. */
 		const uint32_t worked = n->kernels->costs.widened > 0 ? CATS_TILE_ROWS * outputs : sums;
 
-		if (!cats_node_afford(n, 40U + worked * sum_cycles(&n->kernels->costs, columns)))
+		if (!cats_node_afford(n, 120U + worked * sum_cycles(&n->kernels->costs, columns)))
 			return false;
 		n->kernels->products(n->at.acc, &p->panel, &p->weights, n->at.output, outputs, n->at.column, columns);
 		n->at.column += columns;
@@ -186,7 +189,7 @@ static bool run_panel(struct cats_node *n, const struct cats_op *op, const struc
 		const uint32_t outputs = cats_least(p->outputs - n->at.output, p->tile_outputs);
 
 		if (!accumulate(n, p, outputs) ||
-		    !cats_node_afford(n, 160U + p->panel.rows * (p->row_cycles + outputs * n->kernels->costs.output)))
+		    !cats_node_afford(n, 160U + p->panel.rows * (p->row_cycles + outputs * p->output_cycles)))
 			return false;
 		finish(n, op, p->panel.rows, outputs);
 		n->at.output += outputs;
@@ -240,7 +243,7 @@ static bool copy_windows(struct cats_node *n, const struct cats_op *op, uint32_t
 		int8_t *window = scratch + (size_t)n->at.output * K4;
 
 		for (; n->at.column < op->embed.window_rows; n->at.column++) {
-			if (!cats_node_afford(n, 30U + 4U * width))
+			if (!cats_node_afford(n, 130U + 4U * width))
 				return false;
 			memcpy(window + (size_t)n->at.column * width, view_row(n, site, top + n->at.column) + left,
 			       width);
@@ -256,7 +259,7 @@ bool cats_op_embed(struct cats_node *n, const struct cats_op *op)
 	uint8_t *scratch = cats_node_arena(n, op->embed.scratch);
 	int8_t *windows = (int8_t *)scratch + cats_scratch_panel(op->embed.columns);
 	struct product p =
-		product_of(n, op->embed.scratch, op->embed.weights, op->embed.outputs, op->embed.columns, 40);
+		product_of(n, op->embed.scratch, op->embed.weights, op->embed.outputs, op->embed.columns, 80);
 
 	p.panel.x = windows;
 	p.panel.stride = cats_round4(op->embed.columns);
@@ -422,8 +425,11 @@ bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
 		p.panel.x = view_row(n, site, n->at.row);
 		p.panel.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
+		/* Rows that lost different senders are finished apart. */
+		if (senders > 0 || p.panel.rows < CATS_TILE_ROWS)
+			p.output_cycles = n->kernels->costs.output_apart;
 		if (n->at.phase < WIDEN) {
-			if (!cats_node_afford(n, 40U + ARRIVED_CYCLES * CATS_TILE_ROWS * senders))
+			if (!cats_node_afford(n, 140U + ARRIVED_CYCLES * CATS_TILE_ROWS * senders))
 				return false;
 			find_lost(n, site, p.panel.rows);
 			n->at.phase = WIDEN;

@@ -88,8 +88,8 @@ struct cats_node {
 	bool unlimited; /* ops may run at once */
 };
 
-/* A larger unit of work does not exist: a step's work is at most the larger of its budget and this, in estimated
- * Cortex-M4 cycles. */
+/* A larger unit of work does not exist: a step's work is at most the larger of its budget and this, in cycles of the
+ * Cortex-M4 as the emulated core counts them; tests hold it to that. */
 #define CATS_UNIT_CYCLES_MAX 20000U
 
 /* Checks the shard, the identity and the arena; 0 or a refusal. *where (may be NULL) is the offset of what is refused
@@ -104,8 +104,8 @@ void cats_node_start(struct cats_node *node, uint16_t number);
 CATS_MUST_CHECK int cats_node_input(struct cats_node *node, const int8_t *values, size_t count);
 CATS_MUST_CHECK int cats_node_input_bytes(struct cats_node *node, const uint8_t *bytes, size_t count);
 
-/* Works for about `budget` estimated Cortex-M4 cycles: at least one unit of work if there is any, no more than fit the
- * budget; UINT32_MAX is no limit. The bytes computed do not depend on how the work is cut. Returns an enum
+/* Works for at most `budget` Cortex-M4 cycles, but does at least one unit of work if there is any; UINT32_MAX is no
+ * limit. The bytes computed do not depend on how the work is cut. Returns an enum
  * cats_node_state or a refusal. */
 CATS_MUST_CHECK int cats_node_step(struct cats_node *node, uint32_t budget);
 

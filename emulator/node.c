@@ -267,6 +267,11 @@ uint64_t cats_m4_node_cycles(const struct cats_m4_node *n)
 	return n->cycles;
 }
 
+uint32_t cats_m4_node_estimated_cycles(const struct cats_m4_node *n)
+{
+	return n->box.estimated_cycles;
+}
+
 uint32_t cats_m4_node_kernel_tables(const struct cats_m4_node *n)
 {
 	return n->box.kernel_tables;

@@ -59,6 +59,9 @@ const uint8_t *cats_m4_node_arena(const struct cats_m4_node *node);
 uint64_t cats_m4_node_instructions(const struct cats_m4_node *node);
 uint64_t cats_m4_node_cycles(const struct cats_m4_node *node);
 
+/* What the node itself has counted since its start, by its cost model: the low word of cats_node_cycles. */
+uint32_t cats_m4_node_estimated_cycles(const struct cats_m4_node *node);
+
 /* How many tables of kernels the image has, and the name of the one in use after init. */
 uint32_t cats_m4_node_kernel_tables(const struct cats_m4_node *node);
 const char *cats_m4_node_kernels_name(const struct cats_m4_node *node);

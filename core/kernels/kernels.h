@@ -75,8 +75,10 @@ struct cats_kernel_costs {
 	uint16_t mac_q4;           /* of one multiply-accumulate of a product, in 1/16 */
 	uint16_t sum;              /* of one sum of products, beside these */
 	uint16_t output;           /* of finishing one output */
+	uint16_t output_apart;     /* the same of a normalised row, where fewer than CATS_TILE_ROWS go together */
 	uint16_t widened;          /* of one value of a panel; 0 when `widen` does nothing */
-	uint16_t value;            /* of copying, quantising or summing one activation */
+	uint16_t value;            /* of copying or quantising one activation */
+	uint16_t summed;           /* of one activation in a token's sums */
 	uint16_t packed;           /* of one key and one value of a column; 0 when `attention_pack` does nothing */
 	uint16_t attention_mac_q4; /* of one multiply-accumulate of scores or values, in 1/16 */
 	uint16_t score;            /* of one score, and of one output of `values`, beside these */

@@ -8,7 +8,7 @@
 
 #include "core/runtime.h"
 
-#define CATS_MAILBOX_VERSION 1U
+#define CATS_MAILBOX_VERSION 2U
 
 enum cats_mailbox_call {
 	CATS_MAILBOX_NONE,
@@ -43,12 +43,13 @@ struct cats_mailbox {
 	int32_t value;               /* of a result */
 	uint32_t open_site;          /* after every call: cats_node_open_site */
 	uint32_t macs;               /* after every call: cats_node_macs, its low word */
+	uint32_t estimated_cycles;   /* after every call: cats_node_cycles, its low word */
 	uint32_t expected, arrived;  /* after every call: cats_node_share, low words */
 	uint32_t packet_bytes;
 	uint8_t packet[CATS_PACKET_BYTES_MAX];
 };
 
-_Static_assert(sizeof(struct cats_mailbox) == 24U * 4U + CATS_PACKET_BYTES_MAX, "no padding");
+_Static_assert(sizeof(struct cats_mailbox) == 25U * 4U + CATS_PACKET_BYTES_MAX, "no padding");
 _Static_assert(CATS_PACKET_BYTES_MAX % 4U == 0, "no padding at the end");
 
 #endif

@@ -80,6 +80,7 @@ static void answer(struct cats_mailbox *m)
 
 	m->open_site = cats_node_open_site(&node);
 	m->macs = (uint32_t)cats_node_macs(&node);
+	m->estimated_cycles = (uint32_t)cats_node_cycles(&node);
 	m->expected = (uint32_t)share.expected;
 	m->arrived = (uint32_t)share.arrived;
 	m->call = CATS_MAILBOX_NONE;

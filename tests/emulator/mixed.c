@@ -160,6 +160,7 @@ static void step_emulated(struct run *r)
 		report->steps++;
 		report->instructions += cats_m4_node_instructions(r->m4);
 		report->cycles += cats_m4_node_cycles(r->m4);
+		report->estimated_cycles = cats_m4_node_estimated_cycles(r->m4);
 		if (cats_m4_node_cycles(r->m4) > report->largest_step_cycles)
 			report->largest_step_cycles = cats_m4_node_cycles(r->m4);
 	} while (state == CATS_NODE_WORKING);

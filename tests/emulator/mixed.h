@@ -25,6 +25,7 @@ struct mixed_report {
 	char first[160]; /* where the first difference is, or "" */
 	uint64_t steps, instructions, cycles;
 	uint64_t largest_step_cycles;
+	uint64_t estimated_cycles; /* what the node's cost model says of all its steps */
 	uint32_t stack_bytes;
 	int emulated_class, host_class; /* what the sinks say, where the emulated node is a sink */
 };

@@ -109,9 +109,8 @@ static void the_smallest_budget_changes_no_byte(void **state)
 	check_case(fixture_cases + 4, &none, 1);
 }
 
-/* core/runtime.h promises steps of at most the larger of their budget and CATS_UNIT_CYCLES_MAX. The models here are far
- * smaller than what its estimates are made for, and calls and tails are most of their work: a quarter is allowed on
- * top. test_demo_model asks for more of a model of the usual size. */
+/* core/runtime.h promises steps of at most the larger of their budget and CATS_UNIT_CYCLES_MAX, also for models as
+ * small as these, where calls and tails are most of the work, and with loss. */
 static void steps_keep_to_their_budget(void **state)
 {
 	static const uint32_t budgets[] = {1, CATS_UNIT_CYCLES_MAX, 5 * CATS_UNIT_CYCLES_MAX};
@@ -125,7 +124,7 @@ static void steps_keep_to_their_budget(void **state)
 		struct mixed_report report;
 
 		run_case(&report, &mixed, of);
-		if (report.largest_step_cycles > most + most / 2U)
+		if (report.largest_step_cycles > most)
 			fail_msg("%s: kernels %u, budget %u: a step of %llu cycles", of->name, mixed.kernels, budget,
 				 (unsigned long long)report.largest_step_cycles);
 	}
