@@ -200,6 +200,21 @@ static enum cats_status inspect_data(cJSON *object, const char *spec, struct cat
 	return CATS_OK;
 }
 
+/* A plan.json is the plan of the directory that it lies in. */
+static enum cats_status inspect_plan_file(cJSON *object, const char *path, struct cats_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[4096];
+
+	if (slash == NULL)
+		return cats_inspect_plan(object, ".", error);
+	if ((size_t)(slash - path) >= sizeof(directory))
+		return cats_fail(error, CATS_ERR_USAGE, "%s: the path is too long", path);
+	memcpy(directory, path, (size_t)(slash - path));
+	directory[slash - path] = '\0';
+	return cats_inspect_plan(object, slash == path ? "/" : directory, error);
+}
+
 static enum cats_status inspect(cJSON *object, const char *file, struct cats_error *error)
 {
 	struct stat found;
@@ -216,6 +231,8 @@ static enum cats_status inspect(cJSON *object, const char *file, struct cats_err
 		return cats_inspect_shard(object, file, error);
 	if (ends_with(file, ".safetensors"))
 		return inspect_tensors(object, file, error);
+	if (strcmp(file, "plan.json") == 0 || ends_with(file, "/plan.json"))
+		return inspect_plan_file(object, file, error);
 	if (ends_with(file, ".json"))
 		return inspect_config(object, file, error);
 	return cats_fail(error, CATS_ERR_FORMAT,
@@ -227,14 +244,15 @@ static enum cats_status inspect(cJSON *object, const char *file, struct cats_err
 
 int cats_command_inspect(int argc, char **argv)
 {
-	static const struct argp argp = {option_list,
-					 parse,
-					 "FILE",
-					 "Says what is in the directory of a model or plan, a shard, an integer model, "
-					 "a config.json, a .safetensors file, or DATA as given to --data.",
-					 NULL,
-					 NULL,
-					 NULL};
+	static const struct argp argp = {
+		option_list,
+		parse,
+		"FILE",
+		"Says what is in the directory of a model or plan (or its plan.json), a shard, "
+		"an integer model, a config.json, a .safetensors file, or DATA as given to --data.",
+		NULL,
+		NULL,
+		NULL};
 	struct arguments a = {0};
 	struct cats_error error = {0};
 	cJSON *object;

@@ -203,6 +203,14 @@ bool cats_plan_is_there(const char *directory)
 	return make_path(path, directory, PLAN_NAME, NULL) == CATS_OK && stat(path, &found) == 0;
 }
 
+static bool is_model(const char *directory)
+{
+	char path[PATH_MAX];
+	struct stat found;
+
+	return make_path(path, directory, "config.json", NULL) == CATS_OK && stat(path, &found) == 0;
+}
+
 static enum cats_status load_facts(struct cats_plan_facts *out, const char *directory, struct cats_error *error)
 {
 	char path[PATH_MAX];
@@ -210,6 +218,10 @@ static enum cats_status load_facts(struct cats_plan_facts *out, const char *dire
 	size_t size = 0;
 	enum cats_status status = make_path(path, directory, PLAN_NAME, error);
 
+	if (status == CATS_OK && !cats_plan_is_there(directory) && is_model(directory))
+		status = cats_fail(error, CATS_ERR_MISMATCH,
+				   "%s: has no " PLAN_NAME ", it is a model: make a plan of it with cats plan",
+				   directory);
 	if (status == CATS_OK)
 		status = cats_file_read(&text, &size, path, PLAN_BYTES_MAX, error);
 	if (status == CATS_OK)

@@ -551,19 +551,33 @@ static enum cats_status load_file(struct cats_integer *out, const struct cats_sa
 	return status;
 }
 
-enum cats_status cats_integer_load(struct cats_integer *out, const char *path, struct cats_error *error)
+enum cats_status cats_integer_parse(struct cats_integer *out, const void *bytes, size_t size, const char *name,
+				    struct cats_error *error)
 {
 	struct cats_safetensors file = {0};
-	enum cats_status status = cats_safetensors_read(&file, path, error);
+	enum cats_status status = cats_safetensors_parse(&file, bytes, size, name, error);
 
 	*out = (struct cats_integer){0};
 	if (status == CATS_OK)
-		status = load_file(out, &file, path, error);
+		status = load_file(out, &file, name, error);
 	cats_safetensors_free(&file);
-	if (status == CATS_OK)
-		status = set_id(out, path, error);
 	if (status < 0)
 		cats_integer_free(out);
+	else
+		out->id = cats_fnv1a(CATS_FNV_START, bytes, size);
+	return status;
+}
+
+enum cats_status cats_integer_load(struct cats_integer *out, const char *path, struct cats_error *error)
+{
+	uint8_t *bytes = NULL;
+	size_t size = 0;
+	enum cats_status status = cats_file_read(&bytes, &size, path, FILE_LIMIT, error);
+
+	*out = (struct cats_integer){0};
+	if (status == CATS_OK)
+		status = cats_integer_parse(out, bytes, size, path, error);
+	free(bytes);
 	return status;
 }
 

@@ -85,6 +85,9 @@ CATS_MUST_CHECK enum cats_status cats_integer_check(const struct cats_integer *m
 CATS_MUST_CHECK enum cats_status cats_integer_save(struct cats_integer *m, const char *path, struct cats_error *error);
 CATS_MUST_CHECK enum cats_status cats_integer_load(struct cats_integer *out, const char *path,
 						   struct cats_error *error);
+/* The same from a file's bytes; `name` is what errors call it. */
+CATS_MUST_CHECK enum cats_status cats_integer_parse(struct cats_integer *out, const void *bytes, size_t size,
+						    const char *name, struct cats_error *error);
 
 /* FNV-1a, 64 bits, continuing from `hash` (CATS_FNV_START at first). */
 #define CATS_FNV_START 0xcbf29ce484222325U
