@@ -112,7 +112,7 @@ static enum cats_status read_line(struct cats_series *out, const char *name, con
 static enum cats_status draw(const struct arguments *a, struct cats_error *error)
 {
 	struct cats_series series[SERIES_MAX] = {0};
-	const struct cats_panel panel = {.series = series, .series_count = a->series};
+	const struct cats_chart_panel panel = {.series = series, .series_count = a->series};
 	const struct cats_chart chart = {
 		.title = a->title,
 		.x_label = a->x_label != NULL ? a->x_label : a->x,

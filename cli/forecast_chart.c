@@ -20,7 +20,7 @@ enum cats_status cats_forecast_draw(const char *path, const struct cats_forecast
 	const size_t most = (size_t)c->shown + c->horizon;
 	struct cats_series *series = calloc(1 + c->count, sizeof *series);
 	struct cats_point *points = calloc((1 + c->count) * most, sizeof *points);
-	const struct cats_panel panel = {.series = series, .series_count = 1 + c->count};
+	const struct cats_chart_panel panel = {.series = series, .series_count = 1 + c->count};
 	const struct cats_chart chart = {.title = c->title,
 					 .x_label = "rows from the beginning of the forecast",
 					 .y_label = c->column,

@@ -418,7 +418,7 @@ static enum cats_status write_chart(const struct outcome *o, struct cats_error *
 {
 	const struct cats_sweep *s = o->sweep;
 	const double scale = is_accuracy(o) ? 100 : 1;
-	struct cats_panel panels[MAX_KINDS];
+	struct cats_chart_panel panels[MAX_KINDS];
 	struct cats_series series[MAX_KINDS][MAX_MODELS];
 	static struct cats_point points[MAX_KINDS][MAX_MODELS][MAX_RATES];
 
@@ -433,7 +433,7 @@ static enum cats_status write_chart(const struct outcome *o, struct cats_error *
 			series[k][e] = (struct cats_series){
 				.name = s->entries[e].label, .points = points[k][e], .count = s->rate_count};
 		}
-		panels[k] = (struct cats_panel){
+		panels[k] = (struct cats_chart_panel){
 			.title = s->kind_count > 1 ? s->kinds[k] : NULL,
 			.series = series[k],
 			.series_count = s->entry_count,

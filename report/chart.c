@@ -79,8 +79,8 @@ static enum cats_status check(const struct cats_chart *chart, const char *path, 
 	    (chart->y_min == chart->y_max && chart->y_min != 0.0))
 		return cats_fail(error, CATS_ERR_USAGE, "%s: y_min must be below y_max, or both 0", path);
 	for (size_t i = 0; i < chart->panel_count; i++) {
-		const struct cats_panel *panel = &chart->panels[i];
-		const struct cats_panel *first = &chart->panels[0];
+		const struct cats_chart_panel *panel = &chart->panels[i];
+		const struct cats_chart_panel *first = &chart->panels[0];
 
 		if (panel->series_count != first->series_count)
 			return cats_fail(error, CATS_ERR_USAGE, "%s: panel %zu: needs the series of the first", path,
@@ -328,7 +328,7 @@ static struct box box_of(const struct canvas *canvas, size_t panel)
 
 static void put_panel(const struct canvas *canvas, size_t index)
 {
-	const struct cats_panel *panel = &canvas->chart->panels[index];
+	const struct cats_chart_panel *panel = &canvas->chart->panels[index];
 	const struct box box = box_of(canvas, index);
 	const double middle = box.top + box.height / 2.0;
 	const double axis_x = box.left - Y_AXIS_WIDTH + 12.0;
@@ -378,7 +378,7 @@ static double legend_width(const struct cats_chart *chart)
 
 static void put_legend(const struct canvas *canvas, double left, double top)
 {
-	const struct cats_panel *panel = &canvas->chart->panels[0];
+	const struct cats_chart_panel *panel = &canvas->chart->panels[0];
 
 	for (size_t s = 0; s < panel->series_count; s++) {
 		const struct cats_series *series = &panel->series[s];

@@ -25,7 +25,7 @@ struct cats_series {
 	bool dashed;  /* dashed line, hollow marker: the lesser one of a pair that shares its hue */
 };
 
-struct cats_panel {
+struct cats_chart_panel {
 	const char *title; /* NULL: none */
 	const struct cats_series *series;
 	size_t series_count;
@@ -35,7 +35,7 @@ struct cats_panel {
 struct cats_chart {
 	const char *title;
 	const char *x_label, *y_label;
-	const struct cats_panel *panels;
+	const struct cats_chart_panel *panels;
 	size_t panel_count;
 	size_t panels_a_row; /* 0: one row for up to 1 panel, else 2 a row */
 	double y_min, y_max; /* the range shown, what lies beyond is cut off; both 0: round numbers around the data */

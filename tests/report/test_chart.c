@@ -19,7 +19,7 @@ static const struct cats_series two[] = {
 	{.name = "up & <away>", .points = rising, .count = 4},
 	{.name = "down", .points = falling, .count = 2, .dashed = true},
 };
-static const struct cats_panel panel = {.series = two, .series_count = 2};
+static const struct cats_chart_panel panel = {.series = two, .series_count = 2};
 static const struct cats_chart plain = {.title = "a\tb < c",
 					.x_label = "x",
 					.y_label = "y",
@@ -158,7 +158,7 @@ static void the_same_chart_gives_the_same_bytes(void **state)
 
 static void panels_share_axes_and_legend(void **state)
 {
-	const struct cats_panel panels[3] = {
+	const struct cats_chart_panel panels[3] = {
 		{.title = "one", .series = two, .series_count = 2},
 		{.title = "two", .series = two, .series_count = 2},
 		{.title = "three", .series = two, .series_count = 2},
@@ -183,7 +183,7 @@ static void long_lines_have_no_markers(void **state)
 {
 	struct cats_point points[300];
 	const struct cats_series series = {.name = "loss", .points = points, .count = 300};
-	const struct cats_panel one = {.series = &series, .series_count = 1};
+	const struct cats_chart_panel one = {.series = &series, .series_count = 1};
 	const struct cats_chart chart = {.panels = &one, .panel_count = 1};
 
 	(void)state;
@@ -215,7 +215,7 @@ static void refuses(const struct cats_chart *chart, const char *rule)
 static void refuses_points(const struct cats_point *points, size_t n, const char *rule)
 {
 	const struct cats_series series = {.name = "s", .points = points, .count = n};
-	const struct cats_panel one = {.series = &series, .series_count = 1};
+	const struct cats_chart_panel one = {.series = &series, .series_count = 1};
 
 	refuses(&(struct cats_chart){.panels = &one, .panel_count = 1}, rule);
 }
@@ -223,7 +223,7 @@ static void refuses_points(const struct cats_point *points, size_t n, const char
 static void what_cannot_be_drawn_is_refused(void **state)
 {
 	struct cats_series many[9];
-	struct cats_panel panels[2] = {panel, panel};
+	struct cats_chart_panel panels[2] = {panel, panel};
 	struct cats_chart chart = plain;
 
 	(void)state;
@@ -238,13 +238,13 @@ static void what_cannot_be_drawn_is_refused(void **state)
 	refuses(&chart, "y_min must be below y_max");
 	for (size_t i = 0; i < 9; i++)
 		many[i] = two[0];
-	panels[0] = (struct cats_panel){.series = many, .series_count = 9};
+	panels[0] = (struct cats_chart_panel){.series = many, .series_count = 9};
 	refuses(&(struct cats_chart){.panels = panels, .panel_count = 1}, "more than 8 series");
 	panels[0] = panel;
-	panels[1] = (struct cats_panel){.series = two, .series_count = 1};
+	panels[1] = (struct cats_chart_panel){.series = two, .series_count = 1};
 	refuses(&(struct cats_chart){.panels = panels, .panel_count = 2}, "panel 1: needs the series of the first");
 	many[0] = two[1];
-	panels[1] = (struct cats_panel){.series = many, .series_count = 2};
+	panels[1] = (struct cats_chart_panel){.series = many, .series_count = 2};
 	refuses(&(struct cats_chart){.panels = panels, .panel_count = 2}, "panel 1: needs the series of the first");
 }
 
