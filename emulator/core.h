@@ -37,9 +37,28 @@ struct cats_m4_profile_state {
 	uint32_t depth;
 };
 
+/* What lies around a core, where there is a chip. Accesses come at the end of the running block's time. */
+struct cats_m4_bus {
+	void *context;
+	uint32_t (*read)(void *context, uint32_t address, uint32_t bytes);
+	void (*write)(void *context, uint32_t address, uint32_t bytes, uint32_t value);
+	/* Lets happen what happens up to now, and when something next does. */
+	void (*advance)(void *context);
+	uint64_t (*next)(void *context);
+};
+
+/* A stretch of addresses whose accesses go to the bus. */
+struct cats_m4_window {
+	struct cats_m4 *m4;
+	uint32_t base, bytes;
+};
+#define CATS_M4_WINDOWS 3U
+
 struct cats_m4 {
 	uc_engine *uc;
 	const struct cats_elf *elf;
+	const struct cats_m4_bus *bus; /* or NULL */
+	struct cats_m4_window windows[CATS_M4_WINDOWS];
 	bool strict;
 	uint8_t *flash, *ram;
 
@@ -78,6 +97,13 @@ static inline uint64_t cats_m4_now(const struct cats_m4 *m4)
 /* A register by Unicorn's name. */
 uint32_t cats_m4_get(const struct cats_m4 *m4, int which);
 void cats_m4_put(struct cats_m4 *m4, int which, uint32_t value);
+
+/* Out of reset once more: registers and exceptions; memory, counters and time go on. */
+void cats_m4_restart(struct cats_m4 *m4);
+
+/* All that happens by itself, up to now; when something next does: UINT64_MAX is never. */
+void cats_m4_advance(struct cats_m4 *m4);
+uint64_t cats_m4_next(const struct cats_m4 *m4);
 
 /* Execution continues elsewhere without a branch. */
 void cats_m4_go_on(struct cats_m4 *m4, uint32_t pc);

@@ -40,6 +40,17 @@ void cats_m4_exceptions_pend(struct cats_m4 *m4, uint32_t number)
 	m4->attention = 0;
 }
 
+/* What was pending stays so when the line goes low (B3.4.1). */
+void cats_m4_exceptions_line(struct cats_m4 *m4, uint32_t number, bool high)
+{
+	struct cats_m4_exceptions *x = &m4->exceptions;
+	const uint64_t bit = UINT64_C(1) << number;
+
+	if (high && (x->lines & bit) == 0)
+		cats_m4_exceptions_pend(m4, number);
+	x->lines = high ? x->lines | bit : x->lines & ~bit;
+}
+
 void cats_m4_exceptions_advance(struct cats_m4 *m4)
 {
 	struct cats_m4_exceptions *x = &m4->exceptions;
@@ -244,6 +255,7 @@ bool cats_m4_exceptions_return(struct cats_m4 *m4, uint32_t value)
 	if (!pop_frame(m4, &sp, frame, fpu ? FPU_FRAME_WORDS : FRAME_WORDS))
 		return false;
 	m4->exceptions.active &= ~(UINT64_C(1) << number);
+	m4->exceptions.pending |= m4->exceptions.lines & UINT64_C(1) << number;
 	m4->exceptions.fpu_used = fpu;
 	m4->exceptions.fpu_lazy = false;
 	cats_m4_put(m4, UC_ARM_REG_XPSR, frame[7] & ~XPSR_ALIGNED);

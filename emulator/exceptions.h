@@ -21,6 +21,7 @@ enum cats_m4_exception {
 
 struct cats_m4_exceptions {
 	uint64_t pending, enabled, active;
+	uint64_t lines;                       /* levels: what is high is pending again when its handler returns */
 	uint8_t priority[CATS_M4_EXCEPTIONS]; /* 0 … 0xE0: three bits, 0 first */
 	uint32_t vtor;
 	/* SysTick counts down to 0 at time `zero`, then from `reload` again. */
@@ -40,6 +41,9 @@ void cats_m4_exceptions_reset(struct cats_m4 *m4);
 
 /* Marks an exception as pending; it is looked at before the next block. */
 void cats_m4_exceptions_pend(struct cats_m4 *m4, uint32_t number);
+
+/* A peripheral's interrupt goes high or low. */
+void cats_m4_exceptions_line(struct cats_m4 *m4, uint32_t number, bool high);
 
 /* SysTick up to now. When it will need attention next: UINT64_MAX is never. */
 void cats_m4_exceptions_advance(struct cats_m4 *m4);

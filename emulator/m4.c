@@ -149,15 +149,29 @@ static void account(struct cats_m4 *m4, const struct cats_m4_block *block)
 	m4->sequential = block->address + block->bytes;
 }
 
+void cats_m4_advance(struct cats_m4 *m4)
+{
+	cats_m4_exceptions_advance(m4);
+	if (m4->bus)
+		m4->bus->advance(m4->bus->context);
+}
+
+uint64_t cats_m4_next(const struct cats_m4 *m4)
+{
+	const uint64_t own = cats_m4_exceptions_next(m4), outside = m4->bus ? m4->bus->next(m4->bus->context) : own;
+
+	return own < outside ? own : outside;
+}
+
 /* Whether the run is over or an exception is due; else when to ask again. */
 static bool must_pause(struct cats_m4 *m4)
 {
 	const struct cats_m4_exceptions *x = &m4->exceptions;
 
-	cats_m4_exceptions_advance(m4);
-	if (cats_m4_now(m4) >= m4->limit || cats_m4_exceptions_due(m4) != 0)
+	cats_m4_advance(m4);
+	if (cats_m4_now(m4) >= m4->limit || cats_m4_exceptions_due(m4) != 0 || m4->reset_requested)
 		return true;
-	m4->attention = cats_m4_exceptions_next(m4) < m4->limit ? cats_m4_exceptions_next(m4) : m4->limit;
+	m4->attention = cats_m4_next(m4) < m4->limit ? cats_m4_next(m4) : m4->limit;
 	if ((x->pending & x->enabled) != 0)
 		m4->attention = 0; /* what masks it may go away at any instruction */
 	return false;
@@ -256,6 +270,24 @@ static void on_system_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint
 	cats_m4_system_write(context, (uint32_t)offset, bytes, (uint32_t)value);
 }
 
+static uint64_t on_bus_read(uc_engine *uc, uint64_t offset, unsigned bytes, void *context)
+{
+	const struct cats_m4_window *w = context;
+	const struct cats_m4_bus *bus = w->m4->bus;
+
+	(void)uc;
+	return bus->read(bus->context, w->base + (uint32_t)offset, bytes);
+}
+
+static void on_bus_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint64_t value, void *context)
+{
+	const struct cats_m4_window *w = context;
+	const struct cats_m4_bus *bus = w->m4->bus;
+
+	(void)uc;
+	bus->write(bus->context, w->base + (uint32_t)offset, bytes, (uint32_t)value);
+}
+
 /* Unicorn takes callbacks as object pointers, which ISO C does not convert functions to. */
 typedef void (*callback)(void);
 
@@ -284,6 +316,21 @@ static uc_err hook_all(struct cats_m4 *m4)
 	return e;
 }
 
+/* Information and user registers; the peripherals; the pins. */
+static uc_err map_bus(struct cats_m4 *m4)
+{
+	static const uint32_t bases[CATS_M4_WINDOWS] = {0x10000000U, 0x40000000U, 0x50000000U};
+	static const uint32_t bytes[CATS_M4_WINDOWS] = {0x2000U, 0x30000U, 0x1000U};
+	uc_err e = UC_ERR_OK;
+
+	for (uint32_t i = 0; i < CATS_M4_WINDOWS && e == UC_ERR_OK; i++) {
+		m4->windows[i] = (struct cats_m4_window){m4, bases[i], bytes[i]};
+		e = uc_mmio_map(m4->uc, bases[i], bytes[i], on_bus_read, m4->windows + i, on_bus_write,
+				m4->windows + i);
+	}
+	return e;
+}
+
 static uc_err open_engine(struct cats_m4 *m4)
 {
 	uc_err e = uc_open(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS, &m4->uc);
@@ -299,6 +346,8 @@ static uc_err open_engine(struct cats_m4 *m4)
 		e = uc_mem_map_ptr(m4->uc, CATS_M4_RAM, CATS_M4_RAM_BYTES, UC_PROT_READ | UC_PROT_WRITE, m4->ram);
 	if (e == UC_ERR_OK)
 		e = uc_mmio_map(m4->uc, CATS_M4_SYSTEM, CATS_M4_SYSTEM_BYTES, on_system_read, m4, on_system_write, m4);
+	if (e == UC_ERR_OK && m4->bus)
+		e = map_bus(m4);
 	return e == UC_ERR_OK ? hook_all(m4) : e;
 }
 
@@ -318,13 +367,25 @@ static enum cats_status flash(struct cats_m4 *m4, struct cats_error *error)
 	return CATS_OK;
 }
 
-/* What the core does out of reset (ARMv7-M manual, B1.5.5). */
-static void reset(struct cats_m4 *m4)
+/* ARMv7-M manual, B1.5.5. The exclusive monitor and what is unknown out of reset stay as they were. */
+void cats_m4_restart(struct cats_m4 *m4)
 {
+	static const int cleared[] = {UC_ARM_REG_CONTROL, UC_ARM_REG_PRIMASK, UC_ARM_REG_FAULTMASK,
+				      UC_ARM_REG_BASEPRI, UC_ARM_REG_PSP,     UC_ARM_REG_FPSCR};
 	uint32_t vector[2];
 
 	memcpy(vector, m4->flash, sizeof vector);
+	cats_m4_put(m4, UC_ARM_REG_XPSR, XPSR_THUMB);
+	for (size_t i = 0; i < sizeof cleared / sizeof cleared[0]; i++)
+		cats_m4_put(m4, cleared[i], 0);
 	cats_m4_put(m4, UC_ARM_REG_SP, vector[0] & ~3U);
+	cats_m4_put(m4, UC_ARM_REG_LR, UINT32_MAX);
+	m4->cpacr = 0;
+	m4->sleeping = false;
+	m4->reset_requested = false;
+	m4->running = 0;
+	m4->profile.depth = 0;
+	m4->stopped = (struct cats_m4_stopped){0};
 	cats_m4_go_on(m4, vector[1] & ~1U);
 	cats_m4_exceptions_reset(m4);
 	if (vector[1] % 2U == 0)
@@ -341,6 +402,7 @@ enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf
 	*out = NULL;
 	if (m4) {
 		m4->elf = elf;
+		m4->bus = options->bus;
 		m4->strict = !options->fast;
 		m4->flash = aligned_alloc(PAGE, CATS_M4_FLASH_BYTES);
 		m4->ram = aligned_alloc(PAGE, CATS_M4_RAM_BYTES);
@@ -361,7 +423,7 @@ enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf
 		cats_m4_free(m4);
 		return status;
 	}
-	reset(m4);
+	cats_m4_restart(m4);
 	*out = m4;
 	return CATS_OK;
 }
@@ -480,19 +542,26 @@ static void stop(struct cats_m4 *m4, enum cats_m4_stop why, uint32_t pc)
 static bool wait_in_sleep(struct cats_m4 *m4)
 {
 	while (m4->sleeping) {
-		const uint64_t next = cats_m4_exceptions_next(m4);
+		uint64_t next;
 
-		cats_m4_exceptions_advance(m4);
+		cats_m4_advance(m4);
+		next = cats_m4_next(m4);
+		if (m4->fault != CATS_M4_NO_FAULT)
+			return false;
+		if (m4->reset_requested) {
+			stop(m4, CATS_M4_RESET, m4->pc);
+			return false;
+		}
 		if (cats_m4_exceptions_wake(m4)) {
 			m4->sleeping = false;
-		} else if (next < m4->limit) {
-			m4->slept += next > cats_m4_now(m4) ? next - cats_m4_now(m4) : 0;
+		} else if (next <= m4->limit && next != UINT64_MAX) {
+			m4->slept += next - cats_m4_now(m4);
 		} else {
 			if (m4->limit == UINT64_MAX) {
 				stop(m4, CATS_M4_WAITING, m4->pc - 2U);
 				return false;
 			}
-			m4->slept += m4->limit - cats_m4_now(m4);
+			m4->slept += m4->limit > cats_m4_now(m4) ? m4->limit - cats_m4_now(m4) : 0;
 			stop(m4, CATS_M4_LIMIT, m4->pc);
 			return false;
 		}
@@ -677,6 +746,7 @@ const char *cats_m4_fault_text(enum cats_m4_fault fault)
 		[CATS_M4_FAULT_FPU] = "a floating-point instruction while CPACR forbids it",
 		[CATS_M4_FAULT_REGISTER] = "a system register that is not modelled",
 		[CATS_M4_FAULT_EXCEPTION] = "an exception that cannot be entered or left like this",
+		[CATS_M4_FAULT_PERIPHERAL] = "a peripheral refuses it",
 		[CATS_M4_FAULT_EMULATOR] = "the emulator refused to go on",
 	};
 

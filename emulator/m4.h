@@ -27,36 +27,39 @@
 #define CATS_M4_PAINT 0xA5U
 
 struct cats_m4;
+struct cats_m4_bus;
 
 struct cats_m4_options {
 	/* Several times faster, still exact in instructions, but: a fault's pc is the start of its basic block and the
 	 * block's instructions are not counted; unaligned accesses cost nothing, and those that fault on silicon
 	 * (LDRD, LDM, VLDR, … at an address that is no multiple of 4) do not. */
 	bool fast;
+	const struct cats_m4_bus *bus; /* what is around it; NULL: nothing is (a chip's, see chip.h) */
 };
 
 enum cats_m4_stop {
 	CATS_M4_LIMIT,      /* the limit of cycles is reached, at the start of a basic block or in WFI */
 	CATS_M4_BREAKPOINT, /* BKPT; the next run goes on behind it */
 	CATS_M4_WAITING,    /* WFI, no limit, and no timer that could end it: only cats_m4_interrupt can */
-	CATS_M4_RESET,      /* AIRCR.SYSRESETREQ; the core does not run again */
+	CATS_M4_RESET,      /* AIRCR.SYSRESETREQ, or a peripheral's; the core does not run again */
 	CATS_M4_FAULT,
 };
 
 enum cats_m4_fault {
 	CATS_M4_NO_FAULT,
-	CATS_M4_FAULT_READ,      /* of an address where nothing is */
-	CATS_M4_FAULT_WRITE,     /* to an address where nothing is */
-	CATS_M4_FAULT_FLASH,     /* a write to flash */
-	CATS_M4_FAULT_FETCH,     /* execution outside flash */
-	CATS_M4_FAULT_ARM,       /* a branch to an address without the Thumb bit */
-	CATS_M4_FAULT_UNALIGNED, /* an access that must be aligned and is not */
-	CATS_M4_FAULT_UNDEFINED, /* an undefined instruction */
-	CATS_M4_FAULT_WAIT,      /* WFE, which is not modelled */
-	CATS_M4_FAULT_FPU,       /* a floating-point instruction while CPACR forbids it; pc: its basic block */
-	CATS_M4_FAULT_REGISTER,  /* a system register that is not modelled */
-	CATS_M4_FAULT_EXCEPTION, /* an exception that is not modelled, or a return from one that is not active */
-	CATS_M4_FAULT_EMULATOR,  /* the emulator itself refused to go on */
+	CATS_M4_FAULT_READ,       /* of an address where nothing is */
+	CATS_M4_FAULT_WRITE,      /* to an address where nothing is */
+	CATS_M4_FAULT_FLASH,      /* a write to flash */
+	CATS_M4_FAULT_FETCH,      /* execution outside flash */
+	CATS_M4_FAULT_ARM,        /* a branch to an address without the Thumb bit */
+	CATS_M4_FAULT_UNALIGNED,  /* an access that must be aligned and is not */
+	CATS_M4_FAULT_UNDEFINED,  /* an undefined instruction */
+	CATS_M4_FAULT_WAIT,       /* WFE, which is not modelled */
+	CATS_M4_FAULT_FPU,        /* a floating-point instruction while CPACR forbids it; pc: its basic block */
+	CATS_M4_FAULT_REGISTER,   /* a system register that is not modelled */
+	CATS_M4_FAULT_EXCEPTION,  /* an exception that is not modelled, or a return from one that is not active */
+	CATS_M4_FAULT_PERIPHERAL, /* a peripheral refused something: chip.h says what */
+	CATS_M4_FAULT_EMULATOR,   /* the emulator itself refused to go on */
 };
 
 struct cats_m4_stopped {

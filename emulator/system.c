@@ -103,7 +103,7 @@ static void write_controller(struct cats_m4 *m4, uint32_t offset, uint32_t value
 	else if ((offset & ~0x7FU) == NVIC_ISPR)
 		x->pending |= set;
 	else if ((offset & ~0x7FU) == NVIC_ICPR)
-		x->pending &= ~set;
+		x->pending &= ~set | x->lines;
 	else
 		(void)unknown(m4, offset);
 }

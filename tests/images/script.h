@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the image script.elf does: one operation on a register after another, as the host has written them into its
+ * object `script`; then it stops at breakpoint CATS_HOST_SERVE for the next. So a test of a peripheral is one list. */
+#ifndef CATS_TESTS_IMAGES_SCRIPT_H
+#define CATS_TESTS_IMAGES_SCRIPT_H
+
+#include <stdint.h>
+
+enum script_operation {
+	SCRIPT_END,
+	SCRIPT_WRITE,   /* value to address; */
+	SCRIPT_WRITE_8, /* its lowest byte */
+	SCRIPT_WRITE_16,
+	SCRIPT_READ,     /* address, into told.read */
+	SCRIPT_READ_8,   /* one byte */
+	SCRIPT_AWAIT,    /* reads address until it is not 0 */
+	SCRIPT_SLEEP,    /* WFI */
+	SCRIPT_LOOP,     /* `value` turns of a loop of 4 cycles */
+	SCRIPT_INTERRUPT /* enables interrupt `value`, whose handler writes 0 to `address`, or nothing where that is 0
+			  */
+};
+
+struct script_line {
+	uint32_t operation, address, value;
+};
+
+#define SCRIPT_LINES 64U
+
+/* The object `told`; cleared when a script begins. */
+struct script_report {
+	uint32_t read[32], reads;
+	uint32_t interrupts[48]; /* how often the handler of each ran */
+};
+
+#endif
