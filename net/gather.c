@@ -46,14 +46,12 @@ static void clear_gather(struct cats_net *n)
 
 void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us)
 {
-	uint64_t all = n->config.devices == 64U ? UINT64_MAX : cats_net_bit(n->config.devices) - 1U;
-
 	n->site = site;
 	memset(&n->desc, 0, sizeof(n->desc));
 	/* cats_net_init has asked for every site. */
 	(void)n->config.site(n->config.context, &n->desc, site);
 	(void)cats_net_layout_of(&n->layout, &n->desc, n->config.devices);
-	n->desc.receivers &= all;
+	n->desc.receivers &= cats_net_all(n);
 	n->senders = 0;
 	for (uint32_t i = 0; i < n->config.devices; i++)
 		if (n->layout.first[i] < n->layout.first[i + 1U])
@@ -116,18 +114,16 @@ static uint64_t gone(const struct cats_net *n)
 }
 
 /* Packets count as missing only while their sender may still be there. */
-static bool is_wanted(const struct cats_net *n, uint32_t sender)
-{
-	return !cats_net_in(gone(n), sender);
-}
-
 bool cats_net_is_complete(const struct cats_net *n)
 {
+	uint64_t lost;
+
 	/* Nobody waits for a node that is still computing. */
-	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self))
+	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self) || cats_repair_has_all(&n->repair))
 		return true;
+	lost = gone(n);
 	for (uint32_t i = 0; i < n->config.devices; i++) {
-		if (!is_wanted(n, i))
+		if (cats_net_in(lost, i))
 			continue;
 		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
 			if (!cats_repair_has(&n->repair, k))
@@ -139,11 +135,13 @@ bool cats_net_is_complete(const struct cats_net *n)
 static void add_deficits(struct cats_net *n)
 {
 	uint16_t own[CATS_NET_GENERATIONS_MAX] = {0};
+	uint64_t lost;
 
-	if (!cats_net_in(n->desc.receivers, n->config.self) || !n->storing)
+	if (!cats_net_in(n->desc.receivers, n->config.self) || !n->storing || cats_repair_has_all(&n->repair))
 		return;
+	lost = gone(n);
 	for (uint32_t i = 0; i < n->config.devices; i++) {
-		if (!is_wanted(n, i))
+		if (cats_net_in(lost, i))
 			continue;
 		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
 			own[k % n->layout.generations] =
@@ -269,6 +267,10 @@ static void add_held(struct cats_net *n)
 {
 	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self))
 		return;
+	if (cats_repair_has_all(&n->repair)) {
+		n->held |= cats_net_all(n) & ~cats_net_bit(n->config.self);
+		return;
+	}
 	for (uint32_t i = 0; i < n->config.devices; i++) {
 		uint32_t k = n->layout.first[i];
 
@@ -343,19 +345,22 @@ static bool hears_nothing(const struct cats_net *n)
 /* To collide with everything sounds like silence, too: with no word that all are complete it takes two blocks. */
 static bool missed_end(const struct cats_net *n)
 {
-	const bool known = cats_net_count(n->desc.receivers) > SILENT_SLOTS && cats_net_all_complete(n);
-
-	return hears_nothing(n) && (known || n->alive_before == cats_net_bit(n->config.self));
+	if (!hears_nothing(n))
+		return false;
+	return n->alive_before == cats_net_bit(n->config.self) ||
+	       (cats_net_count(n->desc.receivers) > SILENT_SLOTS && cats_net_all_complete(n));
 }
 
 /* When the part at hand is over: STATUS for whoever hears nothing as soon as that is no chance any more. */
 uint32_t cats_net_wake_us(const struct cats_net *n)
 {
 	const uint32_t end_us = cats_net_part_end_us(n);
-	const uint32_t silent_us =
-		n->part_us + (SILENT_SLOTS + 1U) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n);
+	uint32_t silent_us;
 
-	return missed_end(n) && silent_us < end_us ? silent_us : end_us;
+	if (!missed_end(n))
+		return end_us;
+	silent_us = n->part_us + (SILENT_SLOTS + 1U) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n);
+	return silent_us < end_us ? silent_us : end_us;
 }
 
 static void end_slots(struct cats_net *n, uint32_t end_us)

@@ -68,10 +68,9 @@ void cats_net_ready(struct cats_net *n, uint16_t site)
  * gets one when it falls silent, and another every so often. */
 static uint64_t missing(const struct cats_net *n)
 {
-	const uint64_t all = n->config.devices == 64U ? UINT64_MAX : cats_net_bit(n->config.devices) - 1U;
 	const uint64_t given = n->inference % RETRY_INFERENCES == 0 ? 0 : n->given;
 
-	return all & ~n->present & ~given;
+	return cats_net_all(n) & ~n->present & ~given;
 }
 
 static void open_inference(struct cats_net *n, uint64_t at_us)
@@ -100,7 +99,7 @@ static void listen(struct cats_net_action *a, struct cats_net *n, uint64_t now_u
 	a->at_us = now_us;
 	a->until_us = until_us > now_us ? until_us : now_us + 1U;
 	if (n->phase == CATS_NET_PHASE_GATHER && n->layout.packets > 0)
-		slot = cats_net_find_slot(n, now > 0 ? (uint32_t)now : 0, 255U);
+		slot = cats_net_find_slot(n, now > 0 ? (uint32_t)now : 0);
 	if (slot.at_us == CATS_NET_NEVER || slot.owner == n->config.self)
 		return;
 	a->expects = true;
@@ -186,7 +185,7 @@ static struct cats_net_slot own_slot(struct cats_net *n, int64_t now, bool *open
 	if (slot.at_us != CATS_NET_NEVER)
 		return slot;
 	*opening = false;
-	return cats_net_find_slot(n, (uint32_t)from_us, n->config.self);
+	return cats_net_find_own_slot(n, (uint32_t)from_us);
 }
 
 static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
@@ -213,7 +212,7 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 		wake = n->deadline_us;
 	listen(a, n, now_us, n->base_us + (uint64_t)wake);
 	/* Before the first slot there is nothing to hear, but for a second opening after the first gather. */
-	const int64_t drift = (int64_t)((now_us - n->synced_us) * 2U * CATS_AIR_DRIFT_PPM / 1000000U);
+	const int64_t drift = cats_net_drift_us(now_us - n->synced_us);
 	const int64_t awake = (int64_t)n->start_us - WAKE_US - drift;
 
 	if (n->agreed && n->site != 1U && now < awake) {

@@ -43,6 +43,11 @@ static inline bool cats_net_in(uint64_t set, uint32_t device)
 	return (set >> device & 1U) != 0;
 }
 
+static inline uint64_t cats_net_all(const struct cats_net *n)
+{
+	return n->config.devices == 64U ? UINT64_MAX : cats_net_bit(n->config.devices) - 1U;
+}
+
 static inline uint32_t cats_net_round_up(uint32_t us)
 {
 	return (us + CATS_AIR_UNIT_US - 1U) / CATS_AIR_UNIT_US * CATS_AIR_UNIT_US;
@@ -52,6 +57,16 @@ static inline uint32_t cats_net_round_up(uint32_t us)
 static inline int64_t cats_net_time(const struct cats_net *n, uint64_t local_us)
 {
 	return (int64_t)(local_us - n->base_us);
+}
+
+/* What two clocks run apart by in so long; in seconds at most, which are 80 µs each. */
+#define CATS_NET_DRIFT_SINCE_MAX_US 50000000U
+static inline uint32_t cats_net_drift_us(uint64_t since_us)
+{
+	const uint32_t since =
+		since_us < CATS_NET_DRIFT_SINCE_MAX_US ? (uint32_t)since_us : CATS_NET_DRIFT_SINCE_MAX_US;
+
+	return since * 2U * CATS_AIR_DRIFT_PPM / 1000000U;
 }
 
 /* timing.c: the grid of slots. */
@@ -73,9 +88,9 @@ struct cats_net_slot {
 	uint16_t order; /* SLOTS: how many slots were before */
 };
 
-/* The first slot of the part (or of the opening) that begins at or after from_us, of `device` or, with 255, of anybody.
- */
-struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us, uint32_t device);
+/* The first slot of the part that begins at or after from_us, of anybody or of this node. */
+struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us);
+struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us);
 
 /* When packet `index` of `device` begins, counted from the gather's beginning, and how many slots are before it. */
 uint32_t cats_net_data_offset_us(uint16_t *order, const struct cats_net *n, uint32_t device, uint32_t index);

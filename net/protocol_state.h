@@ -77,6 +77,7 @@ struct cats_net {
 	uint8_t reported_lost[CATS_NET_DEVICES_MAX];
 	uint32_t past_passed, past_lost; /* of earlier gathers, halved with each */
 	struct cats_net_cursor cursor;   /* the first slot of SLOTS that is not over */
+	struct cats_net_cursor own;      /* the own one that was found last, or one before it */
 	uint8_t later;                   /* frames in a row that showed a later grid */
 	uint32_t sent_us;                /* network time of the latest transmission's beginning, UINT32_MAX if none */
 	/* The transmission that was given and is not over. */

@@ -12,9 +12,9 @@
 static uint32_t doubt_us(const struct cats_net *n, uint64_t local_us)
 {
 	const uint64_t since = local_us > n->synced_us ? local_us - n->synced_us : 0;
-	const uint64_t drift = since * 2U * CATS_AIR_DRIFT_PPM / 1000000U;
+	const uint32_t drift = cats_net_drift_us(since);
 
-	return 4U + (drift < 1000U ? (uint32_t)drift : 1000U);
+	return 4U + (drift < 1000U ? drift : 1000U);
 }
 
 /* Tries the units around the one that the clock says, nearest first. */
@@ -134,6 +134,7 @@ static int receive_data(struct cats_net *n, uint32_t sender, uint32_t at_us, con
 	if (n->part == CATS_NET_SLOTS && at_us >= offset_us && cats_net_yields(n, n->start_us, at_us - offset_us)) {
 		n->deadline_us += at_us - offset_us - n->start_us;
 		n->start_us = n->part_us = at_us - offset_us;
+		n->own = n->cursor;
 	}
 	hear(n, sender, 0);
 	if (plain[2] != CATS_NET_UNDECIDED && (n->first_repairs == CATS_NET_UNDECIDED || plain[2] > n->first_repairs))

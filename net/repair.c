@@ -40,8 +40,17 @@ static uint8_t coefficient(uint64_t key, uint32_t place, bool gf4)
 void cats_repair_start(struct cats_repair *r)
 {
 	memset(r->has, 0, sizeof(r->has));
+	r->count = 0;
 	for (uint32_t i = 0; i < r->row_count; i++)
 		r->rows[i].used = false;
+}
+
+static void set_has(struct cats_repair *r, uint32_t packet)
+{
+	if (cats_repair_has(r, packet))
+		return;
+	r->has[packet / 8U] = (uint8_t)(r->has[packet / 8U] | 1U << packet % 8U);
+	r->count++;
 }
 
 /* A packet from the store, padded. Returns false when it is not there. */
@@ -192,7 +201,7 @@ static void harvest_row(struct cats_repair *r, struct cats_repair_row *row, uint
 			     row->payload, cats_net_packet_bytes(r->layout, r->site, packet)))
 		return;
 	r->decoded++;
-	r->has[packet / 8U] = (uint8_t)(r->has[packet / 8U] | 1U << packet % 8U);
+	set_has(r, packet);
 }
 
 static void harvest(struct cats_repair *r)
@@ -244,7 +253,7 @@ void cats_repair_known(struct cats_repair *r, uint32_t packet)
 	const uint32_t generation = packet % r->layout->generations, place = packet / r->layout->generations;
 	bool fetched = false;
 
-	r->has[packet / 8U] = (uint8_t)(r->has[packet / 8U] | 1U << packet % 8U);
+	set_has(r, packet);
 	for (uint32_t i = 0; i < r->row_count; i++) {
 		struct cats_repair_row *row = &r->rows[i];
 		uint32_t pivot;

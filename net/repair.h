@@ -49,6 +49,7 @@ struct cats_repair {
 	struct cats_repair_row *rows;
 	uint16_t row_count;
 	uint8_t has[CATS_NET_PACKETS_MAX / 8U]; /* bit k: packet k is in the store */
+	uint16_t count;                         /* of those */
 	uint32_t decoded;                       /* packets regained */
 	uint32_t byte_operations;               /* on GF(256), for cost models */
 	uint8_t scratch[CATS_REPAIR_PAYLOAD_MAX], second[CATS_REPAIR_PAYLOAD_MAX];
@@ -61,6 +62,11 @@ void cats_repair_start(struct cats_repair *r);
 static inline bool cats_repair_has(const struct cats_repair *r, uint32_t packet)
 {
 	return (r->has[packet / 8U] >> packet % 8U & 1U) != 0;
+}
+
+static inline bool cats_repair_has_all(const struct cats_repair *r)
+{
+	return r->count == r->layout->packets;
 }
 
 /* Packets of a generation. */

@@ -80,11 +80,17 @@ uint32_t cats_net_layout_sender(const struct cats_net_layout *l, uint32_t packet
 	return sender;
 }
 
+uint32_t cats_net_payload_bytes(const struct cats_net_site *site, uint32_t sender, uint32_t index)
+{
+	const struct cats_message message = message_of(site, sender);
+	const struct cats_packet_span span = cats_message_span(&message, index);
+
+	return span.count * span.bytes;
+}
+
 uint32_t cats_net_packet_bytes(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t packet)
 {
 	const uint32_t sender = cats_net_layout_sender(l, packet);
-	const struct cats_message message = message_of(site, sender);
-	const struct cats_packet_span span = cats_message_span(&message, packet - l->first[sender]);
 
-	return span.count * span.bytes;
+	return cats_net_payload_bytes(site, sender, packet - l->first[sender]);
 }

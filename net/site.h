@@ -55,7 +55,8 @@ bool cats_net_layout_of(struct cats_net_layout *layout, const struct cats_net_si
 /* Requires packet < layout->packets. */
 uint32_t cats_net_layout_sender(const struct cats_net_layout *layout, uint32_t packet);
 
-/* Bytes of the payload of a packet. */
+/* Bytes of the payload of a packet: of one that the layout has, or of packet `index` of `sender`, which it has. */
+uint32_t cats_net_payload_bytes(const struct cats_net_site *site, uint32_t sender, uint32_t index);
 uint32_t cats_net_packet_bytes(const struct cats_net_layout *layout, const struct cats_net_site *site, uint32_t packet);
 
 #endif

@@ -3,8 +3,6 @@
 #include "core/random.h"
 #include "net/protocol_private.h"
 
-#define ANYBODY 255U
-
 /* Of two grids the earlier wins as soon as someone hears it, so that all end up with one. A node whose every frame
  * collides is not heard, and gives in after so many frames of others. */
 #define LATER_FRAMES 3U
@@ -93,7 +91,7 @@ bool cats_net_yields(struct cats_net *n, uint32_t own_us, uint32_t shown_us)
 
 static uint32_t data_slot_us(const struct cats_net *n, uint32_t device, uint32_t index)
 {
-	const uint32_t bytes = cats_net_packet_bytes(&n->layout, &n->desc, n->layout.first[device] + index);
+	const uint32_t bytes = cats_net_payload_bytes(&n->desc, device, index);
 
 	return cats_air_slot_us(cats_frame_length(CATS_FRAME_DATA, CATS_NET_DATA_BYTES + bytes));
 }
@@ -130,6 +128,7 @@ void cats_net_cursor_start(struct cats_net *n)
 	struct cats_net_cursor c;
 
 	to_first(&n->cursor, n);
+	n->own = n->cursor;
 	for (c = n->cursor; c.round < n->layout.rounds;)
 		step(&c, n);
 	n->slots_us = c.at_us;
@@ -166,17 +165,39 @@ uint32_t cats_net_data_offset_us(uint16_t *order, const struct cats_net *n, uint
 	return c.at_us;
 }
 
-static struct cats_net_slot find_data(const struct cats_net *n, uint32_t from_us, uint32_t device)
+static bool is_before(const struct cats_net *n, const struct cats_net_cursor *c, uint32_t from_us)
+{
+	return n->start_us + c->at_us < from_us;
+}
+
+static struct cats_net_slot slot_at(const struct cats_net *n, const struct cats_net_cursor *c)
+{
+	if (c->round >= n->layout.rounds)
+		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+	return (struct cats_net_slot){
+		.at_us = n->start_us + c->at_us, .owner = c->device, .index = c->round, .order = c->order};
+}
+
+/* The first of anybody: the cursor is near it. */
+static struct cats_net_slot find_any_data(const struct cats_net *n, uint32_t from_us)
 {
 	struct cats_net_cursor c = n->cursor;
 
-	while (c.round < n->layout.rounds &&
-	       (n->start_us + c.at_us < from_us || (device != ANYBODY && c.device != device)))
+	while (c.round < n->layout.rounds && is_before(n, &c, from_us))
 		step(&c, n);
-	if (c.round >= n->layout.rounds)
-		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
-	return (struct cats_net_slot){
-		.at_us = n->start_us + c.at_us, .owner = c.device, .index = c.round, .order = c.order};
+	return slot_at(n, &c);
+}
+
+/* The own one is asked for over and over, and later and later: a cursor of its own stays where it was found. */
+static struct cats_net_slot find_own_data(struct cats_net *n, uint32_t from_us)
+{
+	struct cats_net_cursor *c = &n->own;
+
+	if (c->order < n->cursor.order)
+		*c = n->cursor;
+	while (c->round < n->layout.rounds && (is_before(n, c, from_us) || c->device != n->config.self))
+		step(c, n);
+	return slot_at(n, c);
 }
 
 static uint32_t slots_of(const struct cats_net *n)
@@ -205,18 +226,50 @@ static uint32_t owner_of(const struct cats_net *n, uint32_t slot)
 	}
 }
 
-struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us, uint32_t device)
+/* The first slot of the part at hand that begins at or after from_us. */
+static uint32_t first_slot(const struct cats_net *n, uint32_t step_us, uint32_t from_us)
 {
-	if (n->part == CATS_NET_SLOTS)
-		return find_data(n, from_us, device);
-	for (uint32_t i = 0, count = slots_of(n); i < count; i++) {
-		const uint32_t at_us = n->part_us + i * cats_net_step_us(n, n->part);
-		const uint32_t owner = owner_of(n, i);
+	return from_us <= n->part_us ? 0 : (from_us - n->part_us + step_us - 1U) / step_us;
+}
 
-		if (at_us >= from_us && (device == ANYBODY || owner == device))
-			return (struct cats_net_slot){.at_us = at_us, .owner = (uint8_t)owner, .index = (uint16_t)i};
+static struct cats_net_slot slot_of_part(const struct cats_net *n, uint32_t i, uint32_t step_us)
+{
+	return (struct cats_net_slot){
+		.at_us = n->part_us + i * step_us, .owner = (uint8_t)owner_of(n, i), .index = (uint16_t)i};
+}
+
+struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us)
+{
+	const struct cats_net_slot none = {.at_us = CATS_NET_NEVER};
+	uint32_t step_us, i;
+
+	if (n->part == CATS_NET_SLOTS)
+		return find_any_data(n, from_us);
+	step_us = cats_net_step_us(n, n->part);
+	i = first_slot(n, step_us, from_us);
+	return i < slots_of(n) ? slot_of_part(n, i, step_us) : none;
+}
+
+struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us)
+{
+	const uint32_t count = slots_of(n), self = n->config.self;
+	uint32_t step_us, i;
+
+	if (n->part == CATS_NET_SLOTS)
+		return find_own_data(n, from_us);
+	step_us = cats_net_step_us(n, n->part);
+	i = first_slot(n, step_us, from_us);
+	/* Each receiver has one status, in its place. */
+	if (n->part == CATS_NET_STATUS) {
+		const uint32_t place = cats_net_place(n->desc.receivers, self);
+
+		i = cats_net_in(n->desc.receivers, self) && place >= i ? place : count;
 	}
-	return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+	while (i < count && owner_of(n, i) != self)
+		i++;
+	if (i >= count)
+		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+	return slot_of_part(n, i, step_us);
 }
 
 uint32_t cats_net_decide_end_us(const struct cats_net *n)
