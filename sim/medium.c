@@ -131,8 +131,7 @@ static struct cats_transmission *place(struct cats_medium *m, cats_time now)
 	return m->recent[m->recent_count] == NULL ? NULL : m->recent[m->recent_count++];
 }
 
-const struct cats_transmission *cats_medium_send(struct cats_medium *m, uint32_t sender, cats_time now,
-						 const uint8_t *pdu, uint32_t bytes)
+struct cats_transmission *cats_medium_begin(struct cats_medium *m, uint32_t sender, cats_time now)
 {
 	struct cats_transmission *frame = place(m, now);
 
@@ -142,6 +141,18 @@ const struct cats_transmission *cats_medium_send(struct cats_medium *m, uint32_t
 	frame->number = ++m->sent;
 	frame->sender = sender;
 	frame->start = now;
+	frame->end = now + cats_radio_air(0);
+	frame->bytes = 0;
+	return frame;
+}
+
+const struct cats_transmission *cats_medium_send(struct cats_medium *m, uint32_t sender, cats_time now,
+						 const uint8_t *pdu, uint32_t bytes)
+{
+	struct cats_transmission *frame = cats_medium_begin(m, sender, now);
+
+	if (frame == NULL)
+		return NULL;
 	frame->end = now + cats_radio_air(bytes - CATS_RADIO_HEADER_BYTES);
 	frame->bytes = bytes;
 	memcpy(frame->pdu, pdu, bytes);

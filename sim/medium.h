@@ -60,6 +60,10 @@ bool cats_medium_listens(const struct cats_medium *medium, uint32_t node, cats_t
 const struct cats_transmission *cats_medium_send(struct cats_medium *medium, uint32_t sender, cats_time now,
 						 const uint8_t *pdu, uint32_t bytes);
 
+/* The same for a sender whose bytes are known only as they go on air: a frame without payload so far, which the caller
+ * completes. LENGTH must be known, and `end` set, before anyone asks about a time that is 36 us after the start. */
+struct cats_transmission *cats_medium_begin(struct cats_medium *medium, uint32_t sender, cats_time now);
+
 /* At the receiver's ADDRESS event, 24 us of air and CATS_RADIO_RX_DELAY after the start: whether the receiver takes up
  * this frame; it is then deaf to others until the frame's END. */
 bool cats_medium_address(struct cats_medium *medium, const struct cats_transmission *frame, uint32_t receiver);

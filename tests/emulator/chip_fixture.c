@@ -43,7 +43,7 @@ bool chip_fixture_go_on(struct chip_fixture *f, uint64_t until)
 	return f->stopped.stop == CATS_M4_BREAKPOINT && f->stopped.breakpoint == CATS_HOST_SERVE;
 }
 
-bool chip_fixture_start(struct chip_fixture *f, const struct script_line *lines, size_t count)
+void chip_fixture_load(struct chip_fixture *f, const struct script_line *lines, size_t count)
 {
 	struct script_line script[SCRIPT_LINES] = {{SCRIPT_END, 0, 0}};
 	struct cats_error error = {0};
@@ -54,6 +54,11 @@ bool chip_fixture_start(struct chip_fixture *f, const struct script_line *lines,
 			  &error) < 0)
 		fail_msg("%s", error.text);
 	f->began = cats_chip_now(f->chip);
+}
+
+bool chip_fixture_start(struct chip_fixture *f, const struct script_line *lines, size_t count)
+{
+	chip_fixture_load(f, lines, count);
 	return chip_fixture_go_on(f, f->began + PATIENCE);
 }
 

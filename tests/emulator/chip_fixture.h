@@ -18,7 +18,8 @@ struct chip_fixture {
 void chip_fixture_open(struct chip_fixture *f, const struct cats_chip_options *options);
 void chip_fixture_close(struct chip_fixture *f);
 
-/* Gives the image a script and lets it run up to a time; true if the script ended. */
+/* Gives the image a script, and lets it run up to a time; true if the script ended. */
+void chip_fixture_load(struct chip_fixture *f, const struct script_line *lines, size_t count);
 bool chip_fixture_start(struct chip_fixture *f, const struct script_line *lines, size_t count);
 bool chip_fixture_go_on(struct chip_fixture *f, uint64_t until);
 
