@@ -16,6 +16,7 @@
 int cats_command_train(int argc, char **argv);
 int cats_command_eval(int argc, char **argv);
 int cats_command_sweep(int argc, char **argv);
+int cats_command_capacity(int argc, char **argv);
 int cats_command_plan(int argc, char **argv);
 int cats_command_run(int argc, char **argv);
 int cats_command_verify(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct command {
 	{"train", cats_command_train, "train a model, or fine-tune one for many devices"},
 	{"eval", cats_command_eval, "accuracy of a model, with messages lost or not"},
 	{"sweep", cats_command_sweep, "several models against message loss: table and chart"},
+	{"capacity", cats_command_capacity, "the largest encoder that fits so many devices"},
 	{"plan", cats_command_plan, "quantise a model and cut it into one shard a device"},
 	{"run", cats_command_run, "run a plan over data: all devices in one process, messages lost or not"},
 	{"verify", cats_command_verify, "compare every byte of a plan's devices with the plain reference"},
