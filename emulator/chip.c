@@ -156,6 +156,11 @@ void cats_peripheral_event(struct cats_peripheral *p, uint32_t event)
 			run_task(p, p->model->shorts[i].task);
 }
 
+const struct cats_chip_host *cats_chip_host(const struct cats_peripheral *p)
+{
+	return &p->chip->host;
+}
+
 /* ---- Time ---- */
 
 static uint64_t earliest(const struct cats_chip *chip)

@@ -17,6 +17,10 @@ struct cats_chip;
 /* What a chip does to the outside; NULL: nobody is told. Times are not after the chip's own. */
 struct cats_chip_host {
 	void *context;
+	/* A byte of UARTE 0 or 1, when its stop bit has ended. */
+	void (*serial)(void *context, uint64_t time, uint32_t uarte, uint8_t byte);
+	/* An output pin has this level from now on; pin 32 is P1.00. */
+	void (*pin)(void *context, uint64_t time, uint32_t pin, bool high);
 	/* A reset that happens, before it has happened: memory is still as it was. Not called for the first. */
 	void (*reset)(void *context, uint64_t time, enum cats_reset cause);
 };

@@ -19,12 +19,20 @@ extern const uint32_t cats_peripheral_count;
 
 extern const struct cats_peripheral_model cats_clock_model; /* CLOCK and POWER, which share registers and interrupt */
 extern const struct cats_peripheral_model cats_ppi_model;
+extern const struct cats_peripheral_model cats_timer4_model; /* with four compare registers */
+extern const struct cats_peripheral_model cats_timer6_model;
+extern const struct cats_peripheral_model cats_egu_model;
+extern const struct cats_peripheral_model cats_gpio_model;
+extern const struct cats_peripheral_model cats_uarte_model; /* variant: its number */
 
 /* The event at an address has happened: triggers what its enabled channels lead to. */
 void cats_ppi_route(struct cats_peripheral *ppi, uint32_t event);
 
 /* The task at an address runs CATS_PPI_CYCLES from now. */
 void cats_chip_trigger(struct cats_chip *chip, uint32_t task);
+
+/* Whom to tell what happens. */
+const struct cats_chip_host *cats_chip_host(const struct cats_peripheral *p);
 
 /* Whether a modelled event or task is at an address. */
 bool cats_chip_has(struct cats_chip *chip, uint32_t address, bool event);
