@@ -2,6 +2,7 @@
 /* What a node knows of the gather at hand, and what follows from it as time passes. See protocol_private.h. */
 #include <string.h>
 
+#include "net/estimate.h"
 #include "net/protocol_private.h"
 
 /* So many slots of others without a frame are no chance: at a loss of 20 % one in 15,000. */
@@ -30,14 +31,15 @@ static void clear_block(struct cats_net *n)
 static void clear_gather(struct cats_net *n)
 {
 	clear_block(n);
-	n->ending = false;
+	/* Without statuses the end is agreed beforehand. */
+	n->ending = n->layout.repairs > 0;
 	n->block = 0;
 	n->repairs = 0;
 	n->block_us = CATS_NET_NEVER;
 	n->complete = n->held = n->helpers = 0;
 	n->alive = n->heard = cats_net_bit(n->config.self);
 	n->alive_before = n->alive_older = 0;
-	n->first_repairs = CATS_NET_UNDECIDED;
+	n->first_repairs = n->layout.repairs > 0 ? (uint8_t)n->layout.repairs : CATS_NET_UNDECIDED;
 	n->passed = n->lost = 0;
 	memset(n->reported_passed, 0, sizeof(n->reported_passed));
 	memset(n->reported_lost, 0, sizeof(n->reported_lost));
@@ -189,44 +191,6 @@ static void remember_losses(struct cats_net *n)
 	n->past_lost = (n->past_lost + lost) / 2U;
 }
 
-static uint32_t root(uint32_t x)
-{
-	uint32_t r = 0;
-
-	for (uint32_t bit = 1U << 15; bit != 0; bit >>= 1)
-		if ((r + bit) * (r + bit) <= x)
-			r += bit;
-	return r;
-}
-
-/* Combinations of which `count` arrive, nearly always, when each is lost at the given rate: the mean of what is needed
- * and one and a half deviations. A rate that was estimated from bad luck must not fill the gather: twice the count at
- * most. */
-static uint32_t with_losses(uint32_t count, uint32_t loss)
-{
-	const uint32_t deviation_q8 = root((uint32_t)((uint64_t)count * loss)) * 3U / 2U;
-	uint32_t slots = 2U * count;
-
-	if (loss < 32768U)
-		slots = (uint32_t)((((uint64_t)count << 16) + ((uint64_t)deviation_q8 << 8) + 32768U) /
-				   (65536U - loss));
-	slots = slots < 2U * count ? slots : 2U * count;
-	return slots < CATS_NET_REPAIRS_MAX ? slots : CATS_NET_REPAIRS_MAX;
-}
-
-/* What the worst of `devices` receivers lacks of `size` packets, each lost with the same probability: the mean m and
- * sqrt(2 m ln devices), the maximum of as many nearly normal variables of variance m. */
-static uint32_t worst(uint32_t size, uint32_t loss, uint32_t devices)
-{
-	const uint32_t mean_q8 = (uint32_t)((uint64_t)size * loss >> 8);
-	uint32_t log2 = 0;
-
-	while (1U << log2 < devices)
-		log2++;
-	/* 2 ln devices = 1.386 log2 devices = 355 / 256 · log2 devices; a root of Q16 is Q8. */
-	return (mean_q8 + root(mean_q8 * 355U * log2) + 128U) >> 8;
-}
-
 /* Before anybody said what it lacks. A round of statuses costs as much as a few slots of a small site, but little of a
  * large one: there only a part is sent before the first round, which then asks for exactly the rest. */
 uint8_t cats_net_first_repairs(const struct cats_net *n)
@@ -235,10 +199,10 @@ uint8_t cats_net_first_repairs(const struct cats_net *n)
 	uint32_t sum = 0;
 
 	for (uint32_t g = 0; g < n->layout.generations; g++)
-		sum += worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
+		sum += cats_estimate_worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
 	if (sum > n->layout.packets / 2U)
 		sum = n->layout.packets / 2U;
-	return (uint8_t)with_losses(sum, loss);
+	return (uint8_t)cats_estimate_sent(sum, loss);
 }
 
 void cats_net_begin_part(struct cats_net *n, enum cats_net_part part, uint32_t part_us)
@@ -299,7 +263,7 @@ void cats_net_decide(struct cats_net *n)
 	if (sum == 0 && !cats_net_all_complete(n))
 		sum = 1;
 	if (!n->decided || n->next_repairs < sum)
-		n->next_repairs = (uint8_t)with_losses(sum, loss_q16(n));
+		n->next_repairs = (uint8_t)cats_estimate_sent(sum, loss_q16(n));
 	n->decided = true;
 }
 
@@ -314,11 +278,13 @@ void cats_net_look(struct cats_net *n)
 void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
 {
 	const uint64_t self = cats_net_bit(n->config.self);
+	/* Without statuses nobody passes on who was heard: a lost frame is no silence. */
+	const uint64_t silent = n->layout.repairs > 0 ? 0 : n->everyone & ~n->heard;
 
 	++*how;
-	n->agreed = n->ending;
-	n->dead = (n->dead | (n->everyone & ~n->heard)) & ~n->heard & ~self;
-	n->present = (n->present & ~(n->everyone & ~n->heard)) | n->heard;
+	n->agreed = n->ending && (n->layout.repairs == 0 || n->heard != self);
+	n->dead = (n->dead | silent) & ~n->heard & ~self;
+	n->present = (n->present & ~silent) | n->heard;
 	n->given &= ~n->heard;
 	n->last_end_us = end_us;
 	remember_losses(n);
@@ -363,13 +329,29 @@ uint32_t cats_net_wake_us(const struct cats_net *n)
 	return silent_us < end_us ? silent_us : end_us;
 }
 
+/* Statuses for which there is no time before the deadline give way to combinations until then. */
+static uint8_t until_deadline(const struct cats_net *n, uint8_t repairs, uint32_t part_us)
+{
+	const uint32_t slot_us = cats_net_slot_us(n, CATS_NET_REPAIR);
+	const uint32_t after_us = cats_net_pause_us(n) + cats_net_round_up(cats_repair_decode_us(&n->layout)) +
+				  cats_net_count(n->desc.receivers) * cats_net_slot_us(n, CATS_NET_STATUS) +
+				  cats_net_pause_us(n) + cats_net_slot_us(n, CATS_NET_DECIDE);
+	const uint32_t left_us = n->deadline_us > part_us ? n->deadline_us - part_us : 0;
+	uint32_t fitting = left_us / slot_us;
+
+	if (n->layout.repairs > 0 || repairs * slot_us + after_us <= left_us)
+		return repairs;
+	fitting = fitting < CATS_NET_REPAIRS_MAX ? fitting : CATS_NET_REPAIRS_MAX;
+	return fitting > repairs ? (uint8_t)fitting : repairs;
+}
+
 static void end_slots(struct cats_net *n, uint32_t end_us)
 {
 	if (n->first_repairs == CATS_NET_UNDECIDED)
 		n->first_repairs = 0;
 	for (uint32_t g = 0; g < n->layout.generations; g++)
 		n->deficits[g] = (uint8_t)((n->first_repairs + n->layout.generations - 1U - g) / n->layout.generations);
-	cats_net_begin_block(n, 0, n->first_repairs, end_us);
+	cats_net_begin_block(n, 0, until_deadline(n, n->first_repairs, end_us), end_us);
 }
 
 static void end_decide(struct cats_net *n, uint32_t end_us)
@@ -385,7 +367,8 @@ static void end_decide(struct cats_net *n, uint32_t end_us)
 	cats_net_look(n);
 	cats_net_decide(n);
 	/* 127 blocks fit the byte; a gather with so many is over by its deadline. */
-	cats_net_begin_block(n, (uint8_t)(n->block < 126U ? n->block + 1U : 126U), n->next_repairs, end_us);
+	cats_net_begin_block(n, (uint8_t)(n->block < 126U ? n->block + 1U : 126U),
+			     until_deadline(n, n->next_repairs, end_us), end_us);
 }
 
 static void end_part(struct cats_net *n, uint32_t end_us)
@@ -399,7 +382,7 @@ static void end_part(struct cats_net *n, uint32_t end_us)
 		end_slots(n, end_us);
 		break;
 	case CATS_NET_REPAIR:
-		cats_net_begin_part(n, CATS_NET_STATUS, end_us);
+		cats_net_begin_part(n, n->layout.repairs > 0 ? CATS_NET_DECIDE : CATS_NET_STATUS, end_us);
 		break;
 	case CATS_NET_STATUS:
 		cats_net_begin_part(n, CATS_NET_DECIDE, end_us);

@@ -26,7 +26,9 @@ bool cats_net_init(struct cats_net *n, const struct cats_net_config *config)
 	for (uint32_t i = 0; i < config->sites; i++) {
 		memset(&n->desc, 0, sizeof(n->desc));
 		if (!config->site(config->context, &n->desc, (uint16_t)i) ||
-		    !cats_net_layout_of(&n->layout, &n->desc, config->devices))
+		    !cats_net_layout_of(&n->layout, &n->desc, config->devices) ||
+		    cats_net_site_deadline_us(&n->desc, config->devices) <
+			    cats_net_layout_slots_us(&n->layout, &n->desc, config->devices))
 			return false;
 	}
 	if (n->config.lead_us == 0)

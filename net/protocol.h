@@ -117,7 +117,8 @@ struct cats_net_counters {
 struct cats_net;
 
 /* Everything is set up; nothing is known of the network. False when the configuration is outside its ranges (devices,
- * self, source, sites, row_count, a missing function). */
+ * self, source, sites, row_count, a missing function), or a site cannot be: more packets than there is room for, a
+ * deadline before the last of its slots. */
 CATS_MUST_CHECK bool cats_net_init(struct cats_net *net, const struct cats_net_config *config);
 
 /* On the source: opens the next inference at local time at_us or as soon as possible afterwards. What is running is

@@ -77,7 +77,6 @@ uint32_t cats_net_pause_us(const struct cats_net *n);
 uint32_t cats_net_part_end_us(const struct cats_net *n);
 uint32_t cats_net_decide_end_us(const struct cats_net *n);
 uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot);
-uint32_t cats_net_decider_count(const struct cats_net *n);
 uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k);
 
 /* A slot of the part at hand. */

@@ -178,7 +178,7 @@ static int receive_status(struct cats_net *n, uint32_t sender, uint32_t at_us, c
 	const uint8_t block = plain[1] & (CATS_NET_DECISION_BIT - 1U);
 	const enum cats_net_part part = decision ? CATS_NET_DECIDE : CATS_NET_STATUS;
 	const uint32_t set_bytes = cats_net_set_bytes(n);
-	const uint32_t count = decision ? cats_net_decider_count(n) : cats_net_count(n->desc.receivers);
+	const uint32_t count = decision ? n->layout.deciders : cats_net_count(n->desc.receivers);
 	uint32_t place = cats_net_place(n->desc.receivers, sender);
 
 	if (bytes != cats_net_status_bytes(n) || block > 126U || !cats_net_in(n->desc.receivers, sender))

@@ -277,7 +277,8 @@ void cats_repair_known(struct cats_repair *r, uint32_t packet)
 uint32_t cats_repair_decode_us(const struct cats_net_layout *l)
 {
 	const uint32_t size = cats_repair_size(l, 0);
+	const uint32_t rows = size < ROWS_TYPICAL ? size : ROWS_TYPICAL;
 	const uint32_t each = in_gf4(l, 0) ? ADDED_CYCLES_X10 : SCALED_CYCLES_X10;
 
-	return (size * each + ROWS_TYPICAL * SCALED_CYCLES_X10) * l->payload / (10U * CYCLES_PER_US);
+	return (size * each + rows * SCALED_CYCLES_X10) * l->payload / (10U * CYCLES_PER_US);
 }

@@ -28,13 +28,13 @@ struct cats_net_site {
 	uint16_t token_bytes[CATS_NET_DEVICES_MAX]; /* that device i sends for each token; 0: no message */
 };
 
-/* A site with no more than a few short frames still needs statuses of everybody (about 220 each with the gap), and
- * three more rounds of them. */
-#define CATS_NET_DEADLINE_MIN_US 4000U
-#define CATS_NET_DEADLINE_DEVICE_US 900U
-
 /* The air-time limit of all messages of a site (air.h). */
 uint32_t cats_net_site_limit_us(const struct cats_net_site *site, uint32_t devices);
+
+/* site->deadline_us, or what is right when that is 0: three times the limit. Longer only where headers leave less than
+ * that: half as much again as the slots themselves, where packets are so short that their slots take more than twice
+ * the limit; and a round of statuses with the repair that a loss of 20 % takes, where who receives does not send
+ * (`input`, `out`) and is heard by its status alone. Requires a site that cats_net_layout_of takes. */
 uint32_t cats_net_site_deadline_us(const struct cats_net_site *site, uint32_t devices);
 
 /* What follows from a site, once for each gather. Packets are numbered 0 … packets - 1, all of sender 0, then all of
@@ -43,14 +43,28 @@ uint32_t cats_net_site_deadline_us(const struct cats_net_site *site, uint32_t de
  * to generation k mod generations. */
 struct cats_net_layout {
 	uint16_t packets;
-	uint16_t rounds;                           /* most packets of one sender */
-	uint16_t generations;                      /* 1 … 22 */
-	uint16_t payload;                          /* length of the longest packet, and of all coded ones */
+	uint16_t rounds;      /* most packets of one sender */
+	uint16_t generations; /* 1 … 22 */
+	uint16_t payload;     /* length of the longest packet, and of all coded ones */
+	uint16_t repairs;     /* in a gather without statuses: combinations that follow the slots; else 0 */
+	uint8_t deciders;     /* beacons that end a block: 3, or the receivers if fewer; without statuses 1 or 0 */
 	uint16_t first[CATS_NET_DEVICES_MAX + 1U]; /* number of device i's first packet; [devices] = packets */
 };
 
-/* False when a number is outside its range: no plan's site then. */
+/* A round of statuses takes as long as several short combinations. Where these are enough to complete a gather at a
+ * loss of 20 % and give each sender a turn, or no repair would fit between statuses and three times the limit, there
+ * are no statuses: the combinations follow the slots unasked, and the end is known beforehand. Only where all senders
+ * receive: whoever does not would not be heard.
+ *
+ * False when a number is outside its range: no plan's site then. */
 bool cats_net_layout_of(struct cats_net_layout *layout, const struct cats_net_site *site, uint32_t devices);
+
+/* From beginning to beginning, µs: of all data frames; of a combination; of a status, as a frame of its own or in a
+ * beacon. */
+uint32_t cats_net_layout_slots_us(const struct cats_net_layout *layout, const struct cats_net_site *site,
+				  uint32_t devices);
+uint32_t cats_net_layout_coded_us(const struct cats_net_layout *layout);
+uint32_t cats_net_layout_status_us(const struct cats_net_layout *layout, uint32_t devices, bool beacon);
 
 /* Requires packet < layout->packets. */
 uint32_t cats_net_layout_sender(const struct cats_net_layout *layout, uint32_t packet);

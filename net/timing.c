@@ -22,12 +22,8 @@ uint32_t cats_net_opening_us(void)
 uint32_t cats_net_slot_us(const struct cats_net *n, enum cats_net_part part)
 {
 	if (part == CATS_NET_REPAIR)
-		return cats_air_slot_us(cats_frame_length(
-			CATS_FRAME_CODED, CATS_NET_CODED_BYTES + cats_net_bits_bytes(n) + n->layout.payload));
-	if (part == CATS_NET_DECIDE || n->site == 0)
-		return cats_air_slot_us(
-			cats_frame_length(CATS_FRAME_BEACON, CATS_NET_BEACON_BYTES + cats_net_status_bytes(n)));
-	return cats_air_slot_us(cats_frame_length(CATS_FRAME_STATUS, cats_net_status_bytes(n)));
+		return cats_net_layout_coded_us(&n->layout);
+	return cats_net_layout_status_us(&n->layout, n->config.devices, part == CATS_NET_DECIDE || n->site == 0);
 }
 
 /* From slot to slot. The second decider repeats what the first decides. */
@@ -43,13 +39,6 @@ uint32_t cats_net_pause_us(const struct cats_net *n)
 	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + 32U - CATS_AIR_GAP_US);
 }
 
-uint32_t cats_net_decider_count(const struct cats_net *n)
-{
-	const uint32_t count = cats_net_count(n->desc.receivers);
-
-	return count < CATS_NET_DECIDERS ? count : CATS_NET_DECIDERS;
-}
-
 /* Another pair in each block, so that a dead device does not decide nothing for ever. */
 uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k)
 {
@@ -58,16 +47,18 @@ uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k)
 	return cats_net_member(n->desc.receivers, (n->site + CATS_NET_DECIDERS * block + k) % count);
 }
 
-/* A sender all of whose packets nobody else has must send itself. Where receivers pass on what they have, that is every
- * second slot, and the others go round; where the senders do not even listen to each other (a single sink) it is all.
+/* Without statuses the senders go round. With them, a sender all of whose packets nobody else has must send itself.
+ * Where receivers pass on what they have, that is every second slot, and the others go round; where the senders do not
+ * even listen to each other (a single sink) it is all.
  */
 uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot)
 {
 	const uint64_t lonely = n->senders & ~n->held & ~n->dead;
+	const bool blind = n->layout.repairs > 0;
 	const bool shared = n->site == 0 || (n->senders & ~n->desc.receivers) == 0;
-	uint64_t set = shared ? n->everyone : n->senders;
+	uint64_t set = shared && !blind ? n->everyone : n->senders;
 
-	if (lonely != 0 && (!shared || (n->block > 0 && slot % 2U == 0))) {
+	if (!blind && lonely != 0 && (!shared || (n->block > 0 && slot % 2U == 0))) {
 		set = lonely;
 		slot /= shared ? 2U : 1U;
 	}
@@ -208,7 +199,7 @@ static uint32_t slots_of(const struct cats_net *n)
 	case CATS_NET_STATUS:
 		return cats_net_count(n->desc.receivers);
 	case CATS_NET_DECIDE:
-		return cats_net_decider_count(n);
+		return n->layout.deciders;
 	default:
 		return 0;
 	}
@@ -274,7 +265,9 @@ struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us
 
 uint32_t cats_net_decide_end_us(const struct cats_net *n)
 {
-	return n->part_us + cats_net_decider_count(n) * cats_net_step_us(n, CATS_NET_DECIDE) - cats_net_pause_us(n);
+	if (n->layout.deciders == 0)
+		return n->part_us;
+	return n->part_us + n->layout.deciders * cats_net_step_us(n, CATS_NET_DECIDE) - cats_net_pause_us(n);
 }
 
 uint32_t cats_net_part_end_us(const struct cats_net *n)
@@ -285,7 +278,8 @@ uint32_t cats_net_part_end_us(const struct cats_net *n)
 	case CATS_NET_REPAIR:
 		if (n->repairs == 0)
 			return n->part_us + (n->block == 0 ? cats_net_pause_us(n) : 0);
-		return n->part_us + n->repairs * cats_net_slot_us(n, CATS_NET_REPAIR) + cats_net_pause_us(n) +
+		return n->part_us + n->repairs * cats_net_slot_us(n, CATS_NET_REPAIR) +
+		       (n->layout.repairs > 0 ? 0 : cats_net_pause_us(n)) +
 		       cats_net_round_up(cats_repair_decode_us(&n->layout));
 	case CATS_NET_STATUS:
 		return n->part_us + slots_of(n) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n);

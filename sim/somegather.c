@@ -17,7 +17,6 @@
 /* A gather begins when every node is ready that has lost up to a quarter of the packets after all repair. Who has lost
  * more computes longer, and comes late to the next gather, which the protocol allows for. */
 #define PLANNED_LOSS_Q32 (UINT64_C(1) << 30)
-#define DATA_HEADER_BYTES 4U /* of a data frame's plaintext, before its payload */
 /* The first sender's runtime must have its gather open when the frame is made: the lead and the slack before the slot,
  * and the unit of 8 us that times are rounded to. */
 #define MAKING_US (CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
@@ -109,9 +108,11 @@ static enum cats_status start_node(struct cats_somegather *s, uint32_t j, struct
 	};
 
 	if (!cats_net_init(&n->net, &config))
-		return cats_fail(error, CATS_ERR_MISMATCH,
-				 "%s: node %u: the gather protocol cannot carry this plan: a site has too many packets",
-				 s->shards->name, j);
+		return cats_fail(
+			error, CATS_ERR_MISMATCH,
+			"%s: node %u: the gather protocol cannot carry this plan: a site has too many packets, or a "
+			"deadline before its last slot",
+			s->shards->name, j);
 	return CATS_OK;
 }
 
@@ -341,31 +342,6 @@ static uint64_t wanted_values(const struct cats_shards *shards, uint32_t j, uint
 	return (uint64_t)at->tokens * (at->columns - (uint32_t)senders[j].columns);
 }
 
-/* All data frames of a site, one after the other. */
-static uint32_t slots_us(const struct cats_net_site *site, uint32_t devices)
-{
-	struct cats_net_layout layout;
-	uint32_t sum = 0;
-
-	if (!cats_net_layout_of(&layout, site, devices))
-		return 0;
-	for (uint32_t k = 0; k < layout.packets; k++)
-		sum += cats_air_slot_us(cats_frame_length(CATS_FRAME_DATA,
-							  DATA_HEADER_BYTES + cats_net_packet_bytes(&layout, site, k)));
-	return sum;
-}
-
-/* A plan whose packets are far shorter than a frame can be takes more than one and a half times the air-time limit even
- * when nothing is lost; three times would leave nothing for repair. Such a site gets twice its slots. */
-static uint32_t deadline_us(const struct cats_net_site *site, uint32_t devices)
-{
-	const uint32_t usual = cats_net_site_deadline_us(site, devices), slots = slots_us(site, devices);
-
-	if (2 * slots <= 3 * cats_net_site_limit_us(site, devices))
-		return usual;
-	return usual > 2 * slots ? usual : 2 * slots + CATS_NET_DEADLINE_MIN_US + devices * CATS_NET_DEADLINE_DEVICE_US;
-}
-
 static bool describe_site(struct cats_net_site *out, struct cats_somegather *s, uint32_t site, uint64_t cycles)
 {
 	const uint64_t slowest = cycles + cycles * CATS_CLOCK_DRIFT_PPM_MAX / 1000000U;
@@ -374,7 +350,6 @@ static bool describe_site(struct cats_net_site *out, struct cats_somegather *s, 
 	if (!cats_net_site_of_shard(out, &s->nodes[0].station.node.shard, (uint16_t)site))
 		return false;
 	out->compute_us = (uint32_t)(slowest / (uint64_t)CATS_TIME_US) + 1U + MAKING_US;
-	out->deadline_us = deadline_us(out, s->devices);
 	for (uint32_t j = 0; j < s->devices; j++)
 		s->expected += wanted_values(s->shards, j, site);
 	s->longest += (out->compute_us + cats_net_site_deadline_us(out, s->devices)) * CATS_TIME_US;
