@@ -93,6 +93,8 @@ static cJSON *describe_site(const struct cats_shard_site *site)
 	cJSON_AddNumberToObject(item, "columns", site->columns);
 	cJSON_AddNumberToObject(item, "sent_columns", site->kept);
 	cJSON_AddNumberToObject(item, "bytes_a_column", site->column_bytes);
+	cJSON_AddNumberToObject(item, "compute_us", site->compute_us);
+	cJSON_AddNumberToObject(item, "deadline_us", site->deadline_us);
 	return item;
 }
 

@@ -25,6 +25,7 @@
 	X(SHARD_SENDERS, "a site's sender table does not add up to its view")                                          \
 	X(SHARD_KEPT, "a site's kept list is not ascending inside the own columns")                                    \
 	X(SHARD_PACKETS, "a site has more packets than packet numbers")                                                \
+	X(SHARD_TIMES, "the times of gathers are at some sites only, or too long all together")                        \
 	X(SHARD_OP_CODE, "an unknown op, or END elsewhere than at the end")                                            \
 	X(SHARD_OP_ORDER, "an op uses a site whose gather is not the latest, or gathers are not ascending")            \
 	X(SHARD_OP_FIELD, "a number in an op is outside its range or not the site's")                                  \

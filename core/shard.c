@@ -492,6 +492,20 @@ static int check_envelope(const void *bytes, size_t size)
 	return 0;
 }
 
+/* Sums within an inference fit 31 bits. */
+static int check_times(const struct cats_shard *s)
+{
+	const bool timed = cats_shard_is_timed(s);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->header->site_count; i++) {
+		sum += (uint64_t)s->sites[i].compute_us + s->sites[i].deadline_us;
+		if ((s->sites[i].compute_us != 0) != timed || (s->sites[i].deadline_us != 0) != timed)
+			return CATS_REFUSED_SHARD_TIMES;
+	}
+	return sum <= CATS_SHARD_TIMES_MAX_US ? 0 : CATS_REFUSED_SHARD_TIMES;
+}
+
 static int check_contents(const struct cats_shard *s, uint32_t *where)
 {
 	struct reader reader = {.shard = s, .latest = NO_GATHER};
@@ -501,6 +515,8 @@ static int check_contents(const struct cats_shard *s, uint32_t *where)
 		*where = s->header->sites + i * (uint32_t)sizeof(struct cats_shard_site);
 		refusal = check_site(s, i);
 	}
+	if (refusal == 0)
+		refusal = check_times(s);
 	for (uint32_t i = 0; refusal == 0 && i < s->header->op_count; i++) {
 		*where = s->header->ops + i * (uint32_t)sizeof(struct cats_op);
 		refusal = check_op(&reader, s->ops + i, i + 1U == s->header->op_count);

@@ -4,13 +4,14 @@
 #ifndef CATS_CORE_SHARD_H
 #define CATS_CORE_SHARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/status.h"
 
 #define CATS_SHARD_MAGIC 0x53544143U /* "CATS" read as a little-endian u32 */
-#define CATS_SHARD_VERSION 1U
+#define CATS_SHARD_VERSION 2U
 #define CATS_SINK_ALL 65535U
 #define CATS_PACKET_VERSION 1U
 #define CATS_PACKET_HEADER_BYTES 12U
@@ -23,6 +24,9 @@
 #define CATS_HIDDEN_MAX 16384U
 
 #define CATS_EXP_ENTRIES 1024U
+
+/* All gathers of an inference, to their deadlines: 35 minutes, so that times within one fit 31 bits. */
+#define CATS_SHARD_TIMES_MAX_US 0x7FFFFFFFU
 
 enum cats_target { CATS_TARGET_PLAIN = 1, CATS_TARGET_NRF52840 = 2 };
 
@@ -71,6 +75,9 @@ struct cats_shard_site {
 	uint16_t kept;      /* columns that this device sends */
 	uint16_t reserved1; /* 0 */
 	uint32_t receipt;   /* arena, uint32_t[D][words] */
+	/* The same in all shards of a plan; both 0 at every site where they were not measured (cats_shard_is_timed). */
+	uint32_t compute_us;  /* from the gather before, or the beginning, to this one's beginning */
+	uint32_t deadline_us; /* from its beginning until everybody goes on */
 };
 
 struct cats_shard_sender {
@@ -172,7 +179,7 @@ struct cats_packet_header {
 };
 
 _Static_assert(sizeof(struct cats_shard_header) == 96, "section 3.1");
-_Static_assert(sizeof(struct cats_shard_site) == 32, "section 3.2");
+_Static_assert(sizeof(struct cats_shard_site) == 40, "section 3.2");
 _Static_assert(sizeof(struct cats_shard_sender) == 4, "section 3.2");
 _Static_assert(sizeof(struct cats_op) == 64, "section 3.4");
 _Static_assert(sizeof(struct cats_packet_header) == CATS_PACKET_HEADER_BYTES, "section 2.2");
@@ -241,6 +248,12 @@ CATS_MUST_CHECK int cats_shard_open(struct cats_shard *out, const void *bytes, s
 
 /* The CRC-32 that the header must hold. Requires size >= 96. */
 uint32_t cats_shard_checksum(const void *bytes, size_t size);
+
+/* Whether the gathers' times are there, without which there is no network. */
+static inline bool cats_shard_is_timed(const struct cats_shard *shard)
+{
+	return shard->sites->deadline_us != 0;
+}
 
 /* Senders of a site, [header->devices]; those with columns > 0 other than the device itself have a message. */
 static inline const struct cats_shard_sender *cats_shard_senders(const struct cats_shard *shard,

@@ -10,18 +10,18 @@
 #include "deploy/plan_json.h"
 #include "io/directory.h"
 #include "io/file.h"
+#include "ports/nrf52840/layout.h"
+#include "sim/play.h"
+#include "sim/times.h"
 
 #define PLAN_NAME "plan.json"
 #define INTEGER_NAME "integer.safetensors"
 #define PLAN_BYTES_MAX ((size_t)1 << 20)
 #define SHARD_BYTES_MAX ((size_t)64 << 20)
 
-/* nRF52840: 1 MiB of flash and 256 KiB of RAM (product specification, memory). Of the flash the firmware keeps 128 KiB:
- * at most 32 KiB for the runtime, which a test of the Cortex-M4's build holds it to, the rest for radio, protocol and
- * the page of its identity. Of the RAM it keeps 32 KiB: stacks, the runtime's state (under 2 KiB) and packets in
- * flight. */
 static const struct cats_target_limits targets[] = {
-	{"nrf52840", CATS_TARGET_NRF52840, 1U << 20, 256U << 10, 128U << 10, 32U << 10},
+	{"nrf52840", CATS_TARGET_NRF52840, CATS_LAYOUT_FLASH_BYTES, CATS_LAYOUT_RAM_BYTES, CATS_LAYOUT_FLASH_RESERVED,
+	 CATS_LAYOUT_RAM_RESERVED},
 };
 
 const struct cats_target_limits *cats_target_find(const char *name)
@@ -93,46 +93,89 @@ static enum cats_status make_path(char path[PATH_MAX], const char *directory, co
 	return CATS_OK;
 }
 
-static enum cats_status write_shard(struct cats_plan_facts *facts, const struct cats_cut *cut, uint32_t j,
-				    const char *draft, struct cats_error *error)
+static void note_device(struct cats_plan_facts *facts, const struct cats_cut *cut,
+			const struct cats_target_limits *limits, uint32_t j)
 {
-	const struct cats_target_limits *limits = facts->limits;
-	char name[32], path[PATH_MAX];
-	enum cats_status status;
 
-	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
-	status = make_path(path, draft, name, error);
 	facts->devices[j] = (struct cats_plan_device){
 		.shard_bytes = cut->bytes,
 		.arena_bytes = cut->arena_bytes,
 		.sent_bytes = cut->sent_bytes,
-		.crc32 = cats_shard_checksum(cut->shard, cut->bytes),
 		.flash_bytes = (uint64_t)cut->bytes + limits->firmware_flash_bytes,
 		.ram_bytes = (uint64_t)cut->arena_bytes + limits->firmware_ram_bytes,
 		.macs = cut->macs,
 		.parameters = cut->parameters,
 	};
-	return status < 0 ? status : cats_file_write(path, cut->shard, cut->bytes, error);
+	facts->device_count = j + 1;
+}
+
+static bool is_stopped(const struct cats_plan_request *request)
+{
+	return request->stop != NULL && *request->stop != 0;
+}
+
+static enum cats_status cut_device(struct cats_cut *out, const struct cats_integer *m,
+				   const struct cats_plan_request *request, uint32_t j, struct cats_error *error)
+{
+	if (is_stopped(request))
+		return cats_fail(error, CATS_ERR_INTERRUPTED, "plan: interrupted, nothing was written");
+	return cats_cut(out, m, &request->cut, j, error);
+}
+
+enum cats_status cats_plan_cut(struct cats_shards *out, struct cats_plan_facts *facts, const struct cats_integer *m,
+			       const struct cats_plan_request *request, struct cats_error *error)
+{
+	uint8_t *blobs[CATS_DEVICES_MAX] = {0};
+	size_t sizes[CATS_DEVICES_MAX] = {0};
+	const uint32_t D = request->cut.devices;
+	enum cats_status status = CATS_OK;
+	struct cats_cut cut;
+
+	*out = (struct cats_shards){0};
+	for (uint32_t j = 0; j < D && (status = cut_device(&cut, m, request, j, error)) == CATS_OK; j++) {
+		blobs[j] = cut.shard;
+		sizes[j] = cut.bytes;
+		note_device(facts, &cut, request->limits, j);
+		if (request->progress != NULL)
+			request->progress(request->context, j + 1, D);
+	}
+	if (status < 0) {
+		for (uint32_t j = 0; j < CATS_DEVICES_MAX; j++)
+			free(blobs[j]);
+		return status;
+	}
+	status = cats_shards_take(out, blobs, sizes, D, "plan", error);
+	if (status == CATS_OK)
+		status = cats_times_write(out, cats_play_kernels(request->limits->target), error);
+	if (status < 0 && out->bytes != NULL)
+		cats_shards_free(out);
+	for (uint32_t j = 0; status == CATS_OK && j < D; j++)
+		facts->devices[j].crc32 = cats_shards_header(out, j)->crc32;
+	return status;
+}
+
+static enum cats_status write_shard(const struct cats_shards *shards, uint32_t j, const char *draft,
+				    struct cats_error *error)
+{
+	char name[32], path[PATH_MAX];
+	enum cats_status status;
+
+	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
+	status = make_path(path, draft, name, error);
+	return status < 0 ? status : cats_file_write(path, shards->bytes[j], shards->sizes[j], error);
 }
 
 static enum cats_status write_shards(struct cats_plan_facts *facts, const char *draft, const struct cats_integer *m,
 				     const struct cats_plan_request *request, struct cats_error *error)
 {
-	enum cats_status status = CATS_OK;
+	struct cats_shards shards;
+	enum cats_status status = cats_plan_cut(&shards, facts, m, request, error);
 
-	for (uint32_t j = 0; status == CATS_OK && j < request->cut.devices; j++) {
-		struct cats_cut cut;
-
-		if (request->stop != NULL && *request->stop != 0)
-			return cats_fail(error, CATS_ERR_INTERRUPTED, "plan: interrupted, nothing was written");
-		status = cats_cut(&cut, m, &request->cut, j, error);
-		if (status == CATS_OK)
-			status = write_shard(facts, &cut, j, draft, error);
-		free(cut.shard);
-		facts->device_count = j + 1;
-		if (request->progress != NULL)
-			request->progress(request->context, j + 1, request->cut.devices);
-	}
+	if (status < 0)
+		return status;
+	for (uint32_t j = 0; status == CATS_OK && j < shards.devices; j++)
+		status = write_shard(&shards, j, draft, error);
+	cats_shards_free(&shards);
 	return status;
 }
 
@@ -186,7 +229,7 @@ enum cats_status cats_plan_write(struct cats_plan_facts *facts, const char *dire
 	if (status < 0)
 		return status;
 	status = write_files(facts, draft, m, request, error);
-	if (status == CATS_OK && request->stop != NULL && *request->stop != 0)
+	if (status == CATS_OK && is_stopped(request))
 		status = cats_fail(error, CATS_ERR_INTERRUPTED, "plan: interrupted, nothing was written");
 	if (status == CATS_OK)
 		status = cats_directory_publish(draft, directory, request->replace, error);

@@ -62,6 +62,11 @@ struct cats_plan_request {
 	const volatile int *stop; /* may be NULL; not 0: CATS_ERR_INTERRUPTED and nothing is left behind */
 };
 
+/* The shards of a plan, with the times of its gathers (sim/times.h), and into `facts` its devices. Owned memory. */
+CATS_MUST_CHECK enum cats_status cats_plan_cut(struct cats_shards *out, struct cats_plan_facts *facts,
+					       const struct cats_integer *m, const struct cats_plan_request *request,
+					       struct cats_error *error);
+
 /* Whether cats_plan_write will find its place free; ask before long work. */
 CATS_MUST_CHECK enum cats_status cats_plan_may_write(const char *directory, bool replace, struct cats_error *error);
 

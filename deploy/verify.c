@@ -240,45 +240,46 @@ static enum cats_status run_lanes(struct cats_verify_result *out, struct run *ru
 	return status;
 }
 
-/* Where shard j differs from `cut`, or its size when nowhere. Its checksum follows from the rest and was put right when
- * loading: of it counts only whether the file had another, and only where nothing else differs. */
-static uint32_t differs_at(const struct cats_plan *plan, uint32_t j, const struct cats_cut *cut)
+/* Where shard j differs from the fresh one, or the end of the shorter. Its checksum follows from the rest and was put
+ * right when loading: of it counts only whether the file had another, and only where nothing else differs. */
+static uint32_t differs_at(const struct cats_plan *plan, uint32_t j, const struct cats_shards *fresh)
 {
 	const uint32_t checksum = offsetof(struct cats_shard_header, crc32);
-	const size_t size = plan->shards.sizes[j];
+	const size_t size = plan->shards.sizes[j], fresh_size = fresh->sizes[j];
 	const uint8_t *bytes = plan->shards.bytes[j];
 	uint32_t at = 0;
 
-	while (at < cut->bytes && at < size &&
-	       (cut->shard[at] == bytes[at] || (at >= checksum && at < checksum + sizeof(uint32_t))))
+	while (at < fresh_size && at < size &&
+	       (fresh->bytes[j][at] == bytes[at] || (at >= checksum && at < checksum + sizeof(uint32_t))))
 		at++;
-	return at == cut->bytes && at == size && plan->damaged[j] ? checksum : at;
+	return at == fresh_size && at == size && plan->damaged[j] ? checksum : at;
 }
 
 /* Cutting is deterministic: what is in the directory must be what the integer model gives. */
 static enum cats_status compare_shards(struct cats_verify_result *out, const struct cats_plan *plan,
 				       struct cats_error *error)
 {
-	const struct cats_cut_options options = {
-		.devices = plan->facts.device_count,
-		.target = plan->facts.limits->target,
-		.source = plan->facts.source,
-		.sink = plan->facts.sink,
-		.payload_max = plan->facts.payload_max,
+	const struct cats_plan_request request = {
+		.limits = plan->facts.limits,
+		.cut = {.devices = plan->facts.device_count,
+			.target = plan->facts.limits->target,
+			.source = plan->facts.source,
+			.sink = plan->facts.sink,
+			.payload_max = plan->facts.payload_max},
 	};
+	struct cats_plan_facts facts = {0};
+	struct cats_shards fresh;
+	const enum cats_status status = cats_plan_cut(&fresh, &facts, &plan->integer, &request, error);
 
+	if (status < 0)
+		return status;
 	out->shards_identical = true;
 	for (uint32_t j = 0; out->shards_identical && j < plan->facts.device_count; j++) {
-		struct cats_cut cut;
-		const enum cats_status status = cats_cut(&cut, &plan->integer, &options, j, error);
-
-		if (status < 0)
-			return status;
 		out->shard = j;
-		out->shard_byte = differs_at(plan, j, &cut);
-		out->shards_identical = out->shard_byte == cut.bytes && cut.bytes == plan->shards.sizes[j];
-		free(cut.shard);
+		out->shard_byte = differs_at(plan, j, &fresh);
+		out->shards_identical = out->shard_byte == fresh.sizes[j] && fresh.sizes[j] == plan->shards.sizes[j];
 	}
+	cats_shards_free(&fresh);
 	return CATS_OK;
 }
 

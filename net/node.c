@@ -43,6 +43,8 @@ bool cats_net_site_of_shard(struct cats_net_site *out, const struct cats_shard *
 
 	if (number >= shard->header->site_count)
 		return false;
+	out->compute_us = site->compute_us;
+	out->deadline_us = site->deadline_us;
 	out->tokens = site->tokens;
 	out->payload_max = shard->header->payload_max;
 	out->receivers = 0;

@@ -7,8 +7,8 @@
 #include "core/runtime.h"
 #include "net/protocol.h"
 
-/* Site `number` of a shard, but for compute_us and deadline_us, which no shard knows: those stay as they are. False
- * when there is no such site. Every device's shard of a plan gives the same. */
+/* Site `number` of a shard, whose times are 0 when it has none (cats_shard_is_timed). False when there is no such site.
+ * Every device's shard of a plan gives the same. */
 bool cats_net_site_of_shard(struct cats_net_site *out, const struct cats_shard *shard, uint16_t number);
 
 /* The store that `node` is; it outlives the protocol's struct. */

@@ -883,7 +883,7 @@ static struct cats_cut_options with_defaults(const struct cats_cut_options *opti
 uint64_t cats_plan_id(const struct cats_integer *m, const struct cats_cut_options *options)
 {
 	const struct cats_cut_options o = with_defaults(options);
-	const uint32_t words[] = {o.devices, (uint32_t)o.target, o.source, o.sink, o.payload_max};
+	const uint32_t words[] = {CATS_SHARD_VERSION, o.devices, (uint32_t)o.target, o.source, o.sink, o.payload_max};
 	uint64_t hash = cats_fnv1a(CATS_FNV_START, &m->id, sizeof m->id);
 
 	hash = cats_fnv1a(hash, words, sizeof words);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/times.h"
+
 /* From one inference's end to the next one's start. */
 #define PAUSE (1000 * CATS_TIME_US)
 /* Two radios' ramp-up times differ by up to 1 us. */
@@ -125,67 +127,6 @@ enum cats_status cats_bare_schedule_make(struct cats_bare_schedule *out, const s
 		guard = RAMP_SPREAD + lay_out(out, shards, cycles) * 2 * CATS_CLOCK_DRIFT_PPM_MAX / 1000000 + 1;
 	} while (guard > out->guard);
 	return CATS_OK;
-}
-
-/* Notes what each node has computed when it has a site's gather open. */
-struct measurement {
-	uint64_t before[CATS_DEVICES_MAX];
-	uint64_t *cycles;
-};
-
-static void measure_site(void *context, const struct cats_fleet *fleet, uint32_t site)
-{
-	struct measurement *m = context;
-
-	for (uint32_t j = 0; j < cats_fleet_devices(fleet); j++) {
-		const uint64_t so_far = cats_node_cycles(cats_fleet_node(fleet, j));
-
-		if (so_far - m->before[j] > m->cycles[site])
-			m->cycles[site] = so_far - m->before[j];
-		m->before[j] = so_far;
-	}
-}
-
-static enum cats_status measure_with(struct measurement *m, const struct cats_shards *shards,
-				     const struct cats_kernels *kernels, uint64_t lost_q32, struct cats_error *error)
-{
-	const struct cats_fleet_options options = {
-		.kernels = kernels,
-		.budget = CATS_PLAY_BUDGET,
-		.loss = {.link_q32 = lost_q32, .per_packet = true},
-		.observe = measure_site,
-		.context = m,
-	};
-	const struct cats_shard_header *h = cats_shards_header(shards, cats_shards_header(shards, 0)->source);
-	const struct cats_shard_site *input =
-		(const struct cats_shard_site *)(const void *)((const uint8_t *)h + h->sites);
-	const size_t count = (size_t)input->tokens * input->columns;
-	int8_t *zeros = calloc(count, 1);
-	struct cats_fleet_report report;
-	struct cats_fleet *fleet = NULL;
-	enum cats_status status = CATS_OK;
-
-	memset(m->before, 0, sizeof m->before);
-	if (zeros == NULL)
-		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", shards->name);
-	status = cats_fleet_create(&fleet, shards, &options, error);
-	if (status == CATS_OK)
-		status = cats_fleet_run(&report, fleet, &(struct cats_fleet_input){.values = zeros, .count = count}, 0,
-					error);
-	cats_fleet_free(fleet);
-	free(zeros);
-	return status;
-}
-
-enum cats_status cats_bare_measure(uint64_t *cycles, const struct cats_shards *shards,
-				   const struct cats_kernels *kernels, uint64_t lost_q32, struct cats_error *error)
-{
-	struct measurement m = {.cycles = cycles};
-	enum cats_status status;
-
-	memset(cycles, 0, cats_shards_header(shards, 0)->site_count * sizeof *cycles);
-	status = measure_with(&m, shards, kernels, 0, error);
-	return status < 0 ? status : measure_with(&m, shards, kernels, lost_q32, error);
 }
 
 static void fail_within(struct cats_bare *b, enum cats_status status)
@@ -382,7 +323,7 @@ enum cats_status cats_bare_create(struct cats_bare **out, const struct cats_shar
 		status = cats_shards_open_node(&b->nodes[j].station.node, &b->nodes[j].station.arena, shards, j,
 					       options->kernels, error);
 	if (status == CATS_OK)
-		status = cats_bare_measure(cycles, shards, options->kernels, UINT64_C(1) << 32, error);
+		status = cats_times_measure(cycles, shards, options->kernels, UINT64_C(1) << 32, error);
 	if (status == CATS_OK)
 		status = cats_bare_schedule_make(&b->schedule, shards, cycles, error);
 	if (status == CATS_OK)

@@ -29,17 +29,12 @@ struct cats_bare_schedule {
 	cats_time *open, *close;      /* [sites] */
 };
 
-/* `cycles[s]`, s = 0 … sites - 1: the most that any node computes before it has the gather of site s open. */
+/* `cycles[s]`, s = 0 … sites - 1: the most that any node computes before it has the gather of site s open
+ * (sim/times.h). */
 CATS_MUST_CHECK enum cats_status cats_bare_schedule_make(struct cats_bare_schedule *out,
 							 const struct cats_shards *shards, const uint64_t *cycles,
 							 struct cats_error *error);
 void cats_bare_schedule_free(struct cats_bare_schedule *schedule);
-
-/* The cycles for it, [sites]: the larger of an inference in which everything arrives and one in which each packet is
- * lost at each receiver with the probability lost_q32 / 2^32. What is lost costs computation, 1 the most. */
-CATS_MUST_CHECK enum cats_status cats_bare_measure(uint64_t *cycles, const struct cats_shards *shards,
-						   const struct cats_kernels *kernels, uint64_t lost_q32,
-						   struct cats_error *error);
 
 struct cats_bare;
 

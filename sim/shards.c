@@ -16,6 +16,20 @@ static enum cats_status refuse(struct cats_error *error, const char *name, uint3
 			 device, where, cats_refusal_text(refusal), cats_refusal_name(refusal));
 }
 
+/* Nodes that differ in them would not meet. */
+static bool same_times(const struct cats_shard_header *a, const struct cats_shard_header *b)
+{
+	const struct cats_shard_site *x = (const struct cats_shard_site *)(const void *)((const uint8_t *)a + a->sites);
+	const struct cats_shard_site *y = (const struct cats_shard_site *)(const void *)((const uint8_t *)b + b->sites);
+
+	if (a->site_count != b->site_count)
+		return false;
+	for (uint32_t i = 0; i < a->site_count; i++)
+		if (x[i].compute_us != y[i].compute_us || x[i].deadline_us != y[i].deadline_us)
+			return false;
+	return true;
+}
+
 /* The shard of `device` belongs to the plan of the first. */
 static enum cats_status check_shard(const struct cats_shards *s, uint32_t device, struct cats_error *error)
 {
@@ -30,7 +44,7 @@ static enum cats_status check_shard(const struct cats_shards *s, uint32_t device
 		return refuse(error, s->name, device, CATS_REFUSED_SHARD_DEVICE, 32);
 	if (h->model_id != first->model_id)
 		return refuse(error, s->name, device, CATS_REFUSED_SHARD_MODEL, 16);
-	if (h->plan_id != first->plan_id || h->devices != s->devices)
+	if (h->plan_id != first->plan_id || h->devices != s->devices || !same_times(h, first))
 		return refuse(error, s->name, device, CATS_REFUSED_SHARD_PLAN, 24);
 	if (h->target != first->target)
 		return refuse(error, s->name, device, CATS_REFUSED_SHARD_TARGET, 6);

@@ -7,19 +7,12 @@
 
 #include "net/node.h"
 #include "ports/host/aead.h"
-#include "sim/bare.h"
 
 /* From one inference's end to the next one's start. */
 #define PAUSE (1000 * CATS_TIME_US)
 /* No clock of a node shows more (12 days); what waits longer waits for ever. */
 #define LOCAL_US_MAX (UINT64_C(1) << 40)
 #define ROWS 64U
-/* A gather begins when every node is ready that has lost up to a quarter of the packets after all repair. Who has lost
- * more computes longer, and comes late to the next gather, which the protocol allows for. */
-#define PLANNED_LOSS_Q32 (UINT64_C(1) << 30)
-/* The first sender's runtime must have its gather open when the frame is made: the lead and the slack before the slot,
- * and the unit of 8 us that times are rounded to. */
-#define MAKING_US (CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
 
 enum wake { STEPPED, WAKE };
 
@@ -342,14 +335,12 @@ static uint64_t wanted_values(const struct cats_shards *shards, uint32_t j, uint
 	return (uint64_t)at->tokens * (at->columns - (uint32_t)senders[j].columns);
 }
 
-static bool describe_site(struct cats_net_site *out, struct cats_somegather *s, uint32_t site, uint64_t cycles)
+static bool describe_site(struct cats_somegather *s, uint32_t site)
 {
-	const uint64_t slowest = cycles + cycles * CATS_CLOCK_DRIFT_PPM_MAX / 1000000U;
+	struct cats_net_site *out = &s->sites[site];
 
-	/* Everything but the times is in each shard. */
 	if (!cats_net_site_of_shard(out, &s->nodes[0].station.node.shard, (uint16_t)site))
 		return false;
-	out->compute_us = (uint32_t)(slowest / (uint64_t)CATS_TIME_US) + 1U + MAKING_US;
 	for (uint32_t j = 0; j < s->devices; j++)
 		s->expected += wanted_values(s->shards, j, site);
 	s->longest += (out->compute_us + cats_net_site_deadline_us(out, s->devices)) * CATS_TIME_US;
@@ -358,19 +349,16 @@ static bool describe_site(struct cats_net_site *out, struct cats_somegather *s, 
 
 static enum cats_status describe_sites(struct cats_somegather *s, struct cats_error *error)
 {
-	uint64_t *cycles = calloc(s->site_count, sizeof *cycles);
-	enum cats_status status;
-
-	if (cycles == NULL)
-		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", s->shards->name);
-	status = cats_bare_measure(cycles, s->shards, s->options.kernels, PLANNED_LOSS_Q32, error);
-	for (uint32_t site = 0; status == CATS_OK && site < s->site_count; site++)
-		if (!describe_site(&s->sites[site], s, site, cycles[site]))
-			status =
-				cats_fail(error, CATS_ERR_MISMATCH,
-					  "%s: site %u: not one that the gather protocol knows", s->shards->name, site);
-	free(cycles);
-	return status;
+	if (!cats_shard_is_timed(&s->nodes[0].station.node.shard))
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: its shards lack the times of gathers: a site has more packets than the gather "
+				 "protocol carries, or nobody measured: plan again, with longer packets (--payload)",
+				 s->shards->name);
+	for (uint32_t site = 0; site < s->site_count; site++)
+		if (!describe_site(s, site))
+			return cats_fail(error, CATS_ERR_MISMATCH,
+					 "%s: site %u: not one that the gather protocol knows", s->shards->name, site);
+	return CATS_OK;
 }
 
 static enum cats_status create_world(struct cats_somegather *s, struct cats_error *error)

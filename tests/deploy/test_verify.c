@@ -7,6 +7,8 @@
 
 #include "core/random.h"
 #include "deploy/verify.h"
+#include "sim/play.h"
+#include "sim/times.h"
 #include "tests/cmocka.h"
 #include "tests/sim/fixture.h"
 
@@ -356,6 +358,7 @@ static void a_wrong_half_is_found(void **state)
 	blob = cut.shard;
 	size = cut.bytes;
 	assert_int_equal(cats_shards_take(&s.plan.shards, &blob, &size, 1, "half", &error), CATS_OK);
+	assert_int_equal(cats_times_write(&s.plan.shards, cats_play_kernels(CATS_TARGET_NRF52840), &error), CATS_OK);
 	assert_int_equal(verify(&s, &right).different_bytes, 0);
 	const struct cats_verify_result r = verify(&s, &wrong);
 

@@ -8,6 +8,8 @@
 #include "core/message.h"
 #include "core/random.h"
 #include "plan/quantise.h"
+#include "sim/play.h"
+#include "sim/times.h"
 #include "tests/cmocka.h"
 
 #define BASE \
@@ -166,6 +168,7 @@ void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D
 		sizes[j] = cut.bytes;
 	}
 	succeed(cats_shards_take(out, blobs, sizes, D, f->of->name, &error), &error);
+	succeed(cats_times_write(out, cats_play_kernels(target), &error), &error);
 }
 
 /* Columns that device i sends at a site. */

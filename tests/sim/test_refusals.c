@@ -129,7 +129,7 @@ static void headers(void **state)
 	struct cats_node_config config = config_of(&p, 0);
 
 	expect_header(&p, offsetof(struct cats_shard_header, magic), 1, CATS_REFUSED_SHARD_MAGIC);
-	expect_header(&p, offsetof(struct cats_shard_header, version), 2, CATS_REFUSED_SHARD_VERSION);
+	expect_header(&p, offsetof(struct cats_shard_header, version), 1, CATS_REFUSED_SHARD_VERSION);
 	expect_header(&p, offsetof(struct cats_shard_header, target), 3, CATS_REFUSED_SHARD_TARGET);
 	expect_header(&p, offsetof(struct cats_shard_header, devices), 0, CATS_REFUSED_SHARD_HEADER);
 	expect_header(&p, offsetof(struct cats_shard_header, devices), 65, CATS_REFUSED_SHARD_HEADER);
@@ -139,6 +139,52 @@ static void headers(void **state)
 	expect_header(&p, offsetof(struct cats_shard_header, ops), odd_offset, CATS_REFUSED_SHARD_OFFSET);
 	config.shard = (const uint8_t *)config.shard + 1;
 	expect_init(config, CATS_REFUSED_SHARD_MISALIGNED);
+	close_pair(&p);
+}
+
+/* Times of one site of a copy are changed, and its checksum put right. */
+static int open_with_times(const struct pair *p, uint32_t site, uint32_t compute_us, uint32_t deadline_us)
+{
+	const size_t size = p->shards.sizes[1];
+	uint8_t *copy = malloc(size);
+	struct cats_shard shard;
+	uint32_t where;
+	int refusal;
+
+	assert_non_null(copy);
+	memcpy(copy, p->shards.bytes[1], size);
+	struct cats_shard_header *h = (struct cats_shard_header *)(void *)copy;
+	struct cats_shard_site *sites = (struct cats_shard_site *)(void *)(copy + h->sites);
+
+	sites[site].compute_us = compute_us;
+	sites[site].deadline_us = deadline_us;
+	h->crc32 = cats_shard_checksum(copy, size);
+	refusal = cats_shard_open(&shard, copy, size, &where);
+	free(copy);
+	return refusal;
+}
+
+static void times_of_gathers(void **state)
+{
+	struct pair p;
+	uint32_t sum = 0;
+
+	(void)state;
+	open_pair(&p);
+	const struct cats_shard *shard = &p.nodes[1].shard;
+	const uint32_t last = shard->header->site_count - 1U;
+
+	assert_true(cats_shard_is_timed(shard));
+	for (uint32_t i = 0; i < last; i++)
+		sum += shard->sites[i].compute_us + shard->sites[i].deadline_us;
+	assert_int_equal(open_with_times(&p, 0, 1, 1), 0);
+	assert_int_equal(open_with_times(&p, 0, 0, 0), CATS_REFUSED_SHARD_TIMES);
+	assert_int_equal(open_with_times(&p, last, 0, 0), CATS_REFUSED_SHARD_TIMES);
+	assert_int_equal(open_with_times(&p, last, 0, 1), CATS_REFUSED_SHARD_TIMES);
+	assert_int_equal(open_with_times(&p, last, 1, 0), CATS_REFUSED_SHARD_TIMES);
+	assert_int_equal(open_with_times(&p, last, 1, CATS_SHARD_TIMES_MAX_US - sum - 1U), 0);
+	assert_int_equal(open_with_times(&p, last, 1, CATS_SHARD_TIMES_MAX_US - sum), CATS_REFUSED_SHARD_TIMES);
+	assert_int_equal(open_with_times(&p, last, UINT32_MAX, UINT32_MAX), CATS_REFUSED_SHARD_TIMES);
 	close_pair(&p);
 }
 
@@ -313,9 +359,13 @@ int main(void)
 {
 	const char *text = getenv("CATS_TEST_SEED");
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arenas),  cmocka_unit_test(identities),
-		cmocka_unit_test(headers), cmocka_unit_test(every_truncation_and_flip),
-		cmocka_unit_test(packets), cmocka_unit_test(flips_with_a_right_checksum),
+		cmocka_unit_test(arenas),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(headers),
+		cmocka_unit_test(times_of_gathers),
+		cmocka_unit_test(every_truncation_and_flip),
+		cmocka_unit_test(packets),
+		cmocka_unit_test(flips_with_a_right_checksum),
 		cmocka_unit_test(calls),
 	};
 

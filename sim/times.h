@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* How long the gathers of a plan wait: each node's computation before each, by the estimates of a target's kernels, and
+ * from it what every node must know beforehand. Host only. */
+#ifndef CATS_SIM_TIMES_H
+#define CATS_SIM_TIMES_H
+
+#include "sim/fleet.h"
+
+/* cycles[s], s = 0 … sites - 1: the most that any node computes before it has the gather of site s open, the larger of
+ * an inference in which everything arrives and one in which each packet is lost at each receiver with the probability
+ * lost_q32 / 2^32. What is lost costs computation, 1 the most. */
+CATS_MUST_CHECK enum cats_status cats_times_measure(uint64_t *cycles, const struct cats_shards *shards,
+						    const struct cats_kernels *kernels, uint64_t lost_q32,
+						    struct cats_error *error);
+
+/* Writes compute_us and deadline_us of every site (docs/SPEC-integer.md, 3.2) into all shards, the same into each, and
+ * their checksums; 0 when the gather protocol cannot carry one. Refuses a plan whose inference could take longer than
+ * CATS_SHARD_TIMES_MAX_US. */
+CATS_MUST_CHECK enum cats_status cats_times_write(struct cats_shards *shards, const struct cats_kernels *kernels,
+						  struct cats_error *error);
+
+#endif
