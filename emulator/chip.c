@@ -9,6 +9,7 @@
 
 #include "emulator/core.h"
 #include "emulator/models.h"
+#include "emulator/nvmc.h"
 
 #define TASKS 0x000U
 #define EVENTS 0x100U
@@ -61,19 +62,36 @@ uint64_t cats_peripheral_now(const struct cats_peripheral *p)
 	return p->chip->time;
 }
 
-void cats_peripheral_refuse(struct cats_peripheral *p, const char *format, ...)
+/* The first refusal is the one that is told. */
+static void refuse(struct cats_peripheral *p, const char *format, va_list arguments)
 {
 	struct cats_chip *chip = p->chip;
-	va_list arguments;
-	int at;
 
 	if (chip->refusal[0] == '\0') {
-		at = snprintf(chip->refusal, TEXT_BYTES, "%s: ", p->name);
-		va_start(arguments, format);
+		const int at = snprintf(chip->refusal, TEXT_BYTES, "%s: ", p->name);
+
 		vsnprintf(chip->refusal + at, TEXT_BYTES - (size_t)at, format, arguments);
-		va_end(arguments);
 	}
 	cats_m4_raise(chip->m4, CATS_M4_FAULT_PERIPHERAL, p->base);
+}
+
+void cats_peripheral_refuse(struct cats_peripheral *p, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	refuse(p, format, arguments);
+	va_end(arguments);
+}
+
+void cats_chip_fault(struct cats_peripheral *p, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (!p->chip->m4->handles_faults)
+		refuse(p, format, arguments);
+	va_end(arguments);
 }
 
 uint8_t *cats_peripheral_ram(struct cats_peripheral *p, const char *pointer_register, uint32_t address, uint32_t bytes)
@@ -338,6 +356,14 @@ static void bus_write(void *context, uint32_t address, uint32_t bytes, uint32_t 
 	update_interrupt(p);
 }
 
+static bool write_flash(void *context, uint32_t *stored, uint32_t address, uint32_t bytes, uint32_t value)
+{
+	struct cats_chip *chip = context;
+
+	advance(chip);
+	return cats_nvmc_store(stored, cats_chip_peripheral(chip, CATS_NVMC_BASE), address, bytes, value);
+}
+
 /* ---- A chip ---- */
 
 static void reset_peripherals(struct cats_chip *chip, enum cats_reset cause)
@@ -362,8 +388,8 @@ void cats_chip_reset(struct cats_chip *chip, enum cats_reset cause)
 		chip->host.reset(chip->host.context, chip->time, cause);
 	if (cause == CATS_RESET_POWER)
 		memset(chip->m4->ram, CATS_M4_PAINT, CATS_M4_RAM_BYTES);
-	cats_m4_restart(chip->m4);
 	reset_peripherals(chip, cause);
+	cats_m4_restart(chip->m4);
 }
 
 static enum cats_status create_peripherals(struct cats_chip *chip, struct cats_error *error)
@@ -391,7 +417,7 @@ enum cats_status cats_chip_create(struct cats_chip **out, const struct cats_elf 
 	*out = NULL;
 	if (!chip)
 		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory for a chip", elf->name);
-	chip->bus = (struct cats_m4_bus){chip, bus_read, bus_write, advance, next_event};
+	chip->bus = (struct cats_m4_bus){chip, bus_read, bus_write, write_flash, advance, next_event};
 	chip->host = options->host;
 	chip->random = options->seed;
 	status = create_peripherals(chip, error);

@@ -42,6 +42,8 @@ struct cats_m4_bus {
 	void *context;
 	uint32_t (*read)(void *context, uint32_t address, uint32_t bytes);
 	void (*write)(void *context, uint32_t address, uint32_t bytes, uint32_t value);
+	/* A write to flash: true, and what the word is now, or false where that is a fault. */
+	bool (*write_flash)(void *context, uint32_t *stored, uint32_t address, uint32_t bytes, uint32_t value);
 	/* Lets happen what happens up to now, and when something next does. */
 	void (*advance)(void *context);
 	uint64_t (*next)(void *context);
@@ -54,12 +56,18 @@ struct cats_m4_window {
 };
 #define CATS_M4_WINDOWS 3U
 
+struct cats_m4_word {
+	uint32_t address, value;
+};
+#define CATS_M4_WORDS 64U /* that one block may write */
+
 struct cats_m4 {
 	uc_engine *uc;
 	const struct cats_elf *elf;
 	const struct cats_m4_bus *bus; /* or NULL */
 	struct cats_m4_window windows[CATS_M4_WINDOWS];
 	bool strict;
+	bool handles_faults; /* faults enter the hard fault's handler */
 	uint8_t *flash, *ram;
 
 	struct cats_m4_block *blocks;
@@ -74,8 +82,14 @@ struct cats_m4 {
 	uint64_t limit;     /* time at which a run ends */
 	uint64_t attention; /* time from which on something but the next block may be due */
 	bool sleeping;      /* in WFI */
-	uint32_t pc;        /* where to go on while nothing runs */
-	uint32_t last_pc;   /* strict: the latest instruction */
+	uint64_t stalled;   /* until when the processor stands still */
+	/* Words of flash that Unicorn stores as they are written, though some of their bits cannot be set: what they
+	 * are. Put right before the next block. */
+	struct cats_m4_word words[CATS_M4_WORDS];
+	uint32_t word_count;
+	uint32_t changed_from, changed_to; /* flash whose translation is outdated */
+	uint32_t pc;                       /* where to go on while nothing runs */
+	uint32_t last_pc;                  /* strict: the latest instruction */
 	struct cats_m4_exceptions exceptions;
 
 	/* What ended the latest slice; several may be set. */
@@ -100,6 +114,12 @@ void cats_m4_put(struct cats_m4 *m4, int which, uint32_t value);
 
 /* Out of reset once more: registers and exceptions; memory, counters and time go on. */
 void cats_m4_restart(struct cats_m4 *m4);
+
+/* The processor stands still until a time, from the next block on. */
+void cats_m4_stall(struct cats_m4 *m4, uint64_t until);
+
+/* Flash has other bytes than before. */
+void cats_m4_flash_changed(struct cats_m4 *m4, uint32_t address, uint32_t bytes);
 
 /* All that happens by itself, up to now; when something next does: UINT64_MAX is never. */
 void cats_m4_advance(struct cats_m4 *m4);

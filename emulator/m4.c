@@ -169,6 +169,8 @@ static bool must_pause(struct cats_m4 *m4)
 	const struct cats_m4_exceptions *x = &m4->exceptions;
 
 	cats_m4_advance(m4);
+	if (m4->stalled > cats_m4_now(m4) || m4->changed_to > 0)
+		return true;
 	if (cats_m4_now(m4) >= m4->limit || cats_m4_exceptions_due(m4) != 0 || m4->reset_requested)
 		return true;
 	m4->attention = cats_m4_next(m4) < m4->limit ? cats_m4_next(m4) : m4->limit;
@@ -177,12 +179,47 @@ static bool must_pause(struct cats_m4 *m4)
 	return false;
 }
 
+static void put_words_right(struct cats_m4 *m4)
+{
+	for (uint32_t i = 0; i < m4->word_count; i++)
+		memcpy(m4->flash + m4->words[i].address, &m4->words[i].value, 4);
+	m4->word_count = 0;
+}
+
+void cats_m4_stall(struct cats_m4 *m4, uint64_t until)
+{
+	m4->stalled = until;
+	m4->attention = 0;
+}
+
+void cats_m4_flash_changed(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
+{
+	if (m4->changed_to == 0 || address < m4->changed_from)
+		m4->changed_from = address;
+	if (address + bytes > m4->changed_to)
+		m4->changed_to = address + bytes;
+	m4->attention = 0;
+}
+
+/* Forgets what has been translated and examined of flash that changed. */
+static void forget_changed(struct cats_m4 *m4)
+{
+	if (m4->changed_to == 0)
+		return;
+	uc_ctl_remove_cache(m4->uc, m4->changed_from, m4->changed_to);
+	memset(m4->block_at + m4->changed_from / 2U, 0,
+	       (m4->changed_to - m4->changed_from) / 2U * sizeof *m4->block_at);
+	m4->changed_to = 0;
+}
+
 static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *context)
 {
 	struct cats_m4 *m4 = context;
 	const uint32_t address = (uint32_t)address64;
 	struct cats_m4_block *block;
 
+	if (m4->word_count > 0)
+		put_words_right(m4);
 	if (cats_m4_now(m4) >= m4->attention && must_pause(m4)) {
 		m4->paused = true;
 		m4->pc = address;
@@ -231,14 +268,30 @@ static void on_access(uc_engine *uc, uc_mem_type type, uint64_t address, int byt
 		on_unaligned(context, (uint32_t)address, (uint32_t)bytes);
 }
 
+/* Whether the bus takes a write to flash. */
+static bool write_flash(struct cats_m4 *m4, uint32_t address, uint32_t bytes, uint32_t value)
+{
+	struct cats_m4_word word = {.address = address};
+
+	if (!m4->bus || !m4->bus->write_flash(m4->bus->context, &word.value, address, bytes, value))
+		return false;
+	if (m4->word_count == CATS_M4_WORDS)
+		return false;
+	m4->words[m4->word_count++] = word;
+	if (m4->block_at[address / 2U] != 0 || m4->block_at[address / 2U + 1U] != 0)
+		cats_m4_flash_changed(m4, address, 4);
+	return true;
+}
+
 static bool on_invalid(uc_engine *uc, uc_mem_type type, uint64_t address, int bytes, int64_t value, void *context)
 {
 	struct cats_m4 *m4 = context;
 	enum cats_m4_fault fault = CATS_M4_FAULT_READ;
 
 	(void)uc;
-	(void)bytes;
-	(void)value;
+	if (type == UC_MEM_WRITE_PROT && address < CATS_M4_FLASH_BYTES &&
+	    write_flash(m4, (uint32_t)address, (uint32_t)bytes, (uint32_t)value))
+		return true;
 	if (type == UC_MEM_WRITE_UNMAPPED)
 		fault = CATS_M4_FAULT_WRITE;
 	else if (type == UC_MEM_WRITE_PROT)
@@ -382,6 +435,7 @@ void cats_m4_restart(struct cats_m4 *m4)
 	cats_m4_put(m4, UC_ARM_REG_LR, UINT32_MAX);
 	m4->cpacr = 0;
 	m4->sleeping = false;
+	m4->stalled = 0;
 	m4->reset_requested = false;
 	m4->running = 0;
 	m4->profile.depth = 0;
@@ -538,6 +592,34 @@ static void stop(struct cats_m4 *m4, enum cats_m4_stop why, uint32_t pc)
 	m4->stopped = (struct cats_m4_stopped){.stop = why, .pc = pc};
 }
 
+/* Why the run ends before anything else is executed; false: it does not. */
+static bool must_end(struct cats_m4 *m4)
+{
+	if (m4->fault == CATS_M4_NO_FAULT && m4->reset_requested)
+		stop(m4, CATS_M4_RESET, m4->pc);
+	return m4->fault != CATS_M4_NO_FAULT || m4->reset_requested;
+}
+
+/* Lets time pass until the core may go on; false: that is not before the run's end. */
+static bool wait_in_stall(struct cats_m4 *m4)
+{
+	forget_changed(m4);
+	while (cats_m4_now(m4) < m4->stalled) {
+		uint64_t next;
+
+		cats_m4_advance(m4);
+		if (must_end(m4))
+			return false;
+		if (cats_m4_now(m4) >= m4->limit) {
+			stop(m4, CATS_M4_LIMIT, m4->pc);
+			return false;
+		}
+		next = cats_m4_next(m4) < m4->stalled ? cats_m4_next(m4) : m4->stalled;
+		m4->slept += (next < m4->limit ? next : m4->limit) - cats_m4_now(m4);
+	}
+	return true;
+}
+
 /* Lets time pass until something wakes the core; false: nothing does before the run's end, or ever. */
 static bool wait_in_sleep(struct cats_m4 *m4)
 {
@@ -546,12 +628,8 @@ static bool wait_in_sleep(struct cats_m4 *m4)
 
 		cats_m4_advance(m4);
 		next = cats_m4_next(m4);
-		if (m4->fault != CATS_M4_NO_FAULT)
+		if (must_end(m4))
 			return false;
-		if (m4->reset_requested) {
-			stop(m4, CATS_M4_RESET, m4->pc);
-			return false;
-		}
 		if (cats_m4_exceptions_wake(m4)) {
 			m4->sleeping = false;
 		} else if (next <= m4->limit && next != UINT64_MAX) {
@@ -590,6 +668,7 @@ static bool slice(struct cats_m4 *m4)
 	m4->paused = false;
 	m4->interrupt = NO_INTERRUPT;
 	e = uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
+	put_words_right(m4);
 	if (m4->fault != CATS_M4_NO_FAULT || e != UC_ERR_OK) {
 		stop_at_error(m4, e);
 		return false;
@@ -613,7 +692,7 @@ struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
 		return m4->stopped;
 	m4->limit = limit_cycles == 0 ? UINT64_MAX : cats_m4_now(m4) + limit_cycles;
 	m4->attention = 0;
-	while (wait_in_sleep(m4) && slice(m4))
+	while (wait_in_stall(m4) && wait_in_sleep(m4) && slice(m4))
 		;
 	if (m4->fault != CATS_M4_NO_FAULT && m4->stopped.fault == CATS_M4_NO_FAULT)
 		stop_at_fault(m4, m4->fault, m4->pc, m4->fault_address); /* while entering or leaving an exception */

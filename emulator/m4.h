@@ -101,7 +101,7 @@ void cats_m4_set_register(struct cats_m4 *m4, uint32_t number, uint32_t value);
 uint64_t cats_m4_instructions(const struct cats_m4 *m4);
 uint64_t cats_m4_cycles(const struct cats_m4 *m4);
 
-/* Virtual time since reset: cycles, and those that passed in WFI. */
+/* Virtual time since reset: cycles, and those that passed in WFI or while flash was written. */
 uint64_t cats_m4_time_cycles(const struct cats_m4 *m4);
 
 /* The deepest that the stack below `top` has been since the last paint, by the lowest byte that was written: bytes from

@@ -23,7 +23,9 @@ extern const struct cats_peripheral_model cats_timer4_model; /* with four compar
 extern const struct cats_peripheral_model cats_timer6_model;
 extern const struct cats_peripheral_model cats_egu_model;
 extern const struct cats_peripheral_model cats_gpio_model;
+extern const struct cats_peripheral_model cats_rng_model;
 extern const struct cats_peripheral_model cats_uarte_model; /* variant: its number */
+extern const struct cats_peripheral_model cats_wdt_model;
 
 /* The event at an address has happened: triggers what its enabled channels lead to. */
 void cats_ppi_route(struct cats_peripheral *ppi, uint32_t event);
@@ -40,6 +42,9 @@ bool cats_chip_has(struct cats_chip *chip, uint32_t address, bool event);
 /* Whether LFCLK runs; that it starts, whatever its source, for the watchdog. */
 bool cats_clock_slow_runs(const struct cats_peripheral *p);
 void cats_clock_force_slow(const struct cats_peripheral *p);
+
+/* Refuses it, unless the chip is to enter its handlers: then the processor's access is a fault. */
+void cats_chip_fault(struct cats_peripheral *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The chip resets as soon as what happens now has happened. */
 void cats_chip_ask_reset(struct cats_chip *chip, enum cats_reset cause);

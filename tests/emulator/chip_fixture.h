@@ -47,6 +47,10 @@ void chip_fixture_refuses(const char *text, const struct script_line *lines, siz
 	{                                \
 		SCRIPT_AWAIT, address, 0 \
 	}
+#define CALL(address)                   \
+	{                               \
+		SCRIPT_CALL, address, 0 \
+	}
 #define LOOP(turns)                   \
 	{                             \
 		SCRIPT_LOOP, 0, turns \

@@ -68,6 +68,9 @@ static void run(volatile const struct script_line *line)
 		while (*word(line->address) == 0)
 			;
 		break;
+	case SCRIPT_CALL:
+		told.read[told.reads++] = ((uint32_t(*)(void))line->address)();
+		break;
 	case SCRIPT_SLEEP:
 		__asm volatile("wfi");
 		break;

@@ -14,6 +14,7 @@ enum script_operation {
 	SCRIPT_READ,     /* address, into told.read */
 	SCRIPT_READ_8,   /* one byte */
 	SCRIPT_AWAIT,    /* reads address until it is not 0 */
+	SCRIPT_CALL,     /* a function at address, whose value goes into told.read */
 	SCRIPT_SLEEP,    /* WFI */
 	SCRIPT_LOOP,     /* `value` turns of a loop of 4 cycles */
 	SCRIPT_INTERRUPT /* enables interrupt `value`, whose handler writes 0 to `address`, or nothing where that is 0
