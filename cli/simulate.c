@@ -144,15 +144,17 @@ static void add_latency(cJSON *object, const struct cats_simulation_result *r)
 	cJSON_AddNumberToObject(latency, "max", rounded(r->latency_max_us, 1));
 }
 
-static void add_gathers(cJSON *object, const struct cats_simulation_result *r, const struct cats_config *config)
+/* values[sites] by the sites' names. */
+static void add_sites(cJSON *object, const char *key, const double *values, double unit,
+		      const struct cats_simulation_result *r, const struct cats_config *config)
 {
-	cJSON *gathers = cJSON_AddObjectToObject(object, "gather_us");
+	cJSON *sites = cJSON_AddObjectToObject(object, key);
 
 	for (uint32_t site = 0; site < r->sites; site++) {
 		char name[CATS_SITE_NAME_BYTES];
 
 		cats_integer_site_name(name, config, site);
-		cJSON_AddNumberToObject(gathers, name, rounded(r->gather_us[site], 1));
+		cJSON_AddNumberToObject(sites, name, rounded(values[site], unit));
 	}
 }
 
@@ -186,7 +188,9 @@ static cJSON *describe(const struct cats_simulation_result *r, const struct cats
 	cJSON_AddNumberToObject(object, "frames", r->frames);
 	cJSON_AddNumberToObject(object, "slots", r->slots);
 	cJSON_AddNumberToObject(object, "refused_frames", (double)r->refused);
-	add_gathers(object, r, &plan->integer.config);
+	add_sites(object, "gather_us", r->gather_us, 1, r, &plan->integer.config);
+	add_sites(object, "stage_us", r->stage_us, 1, r, &plan->integer.config);
+	add_sites(object, "stage_uj", r->stage_uj, 0.1, r, &plan->integer.config);
 	add_energy(object, r);
 	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
 	return object;

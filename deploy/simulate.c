@@ -33,9 +33,21 @@ struct run {
 	size_t count;             /* of samples */
 	struct outcome *outcomes; /* [count] */
 	cats_time *gathers;       /* [sites, count] */
+	cats_time *stages;        /* likewise */
+	double *stage_uj;         /* [count, sites], of all devices */
 	double *energy_uj;        /* [count, devices] */
 	uint32_t sites, devices;
 };
+
+static void note_stage(const struct run *run, uint32_t site, size_t sample, const struct cats_stages *stages)
+{
+	cats_time spent[CATS_DRAWS];
+
+	for (int d = 0; d < CATS_DRAWS; d++)
+		spent[d] = stages->spent[site + 1][d] - stages->spent[site][d];
+	run->stages[site * run->count + sample] = stages->opened[site + 1] - stages->opened[site];
+	run->stage_uj[sample * run->sites + site] = cats_energy_uj(spent);
+}
 
 static void note(const struct run *run, const struct cats_samples *samples, size_t sample,
 		 const struct cats_play_report *r)
@@ -55,8 +67,10 @@ static void note(const struct run *run, const struct cats_samples *samples, size
 		.air_bytes = r->air_bytes,
 		.slots = r->slots,
 	};
-	for (uint32_t site = 0; site < run->sites; site++)
+	for (uint32_t site = 0; site < run->sites; site++) {
 		run->gathers[site * run->count + sample] = r->gather[site];
+		note_stage(run, site, sample, r->stages);
+	}
 	for (uint32_t j = 0; j < run->devices; j++)
 		run->energy_uj[sample * run->devices + j] = cats_energy_uj(r->spent[j]);
 }
@@ -147,6 +161,12 @@ static double quantile_us(const cats_time *times, size_t count, double share)
 	return cats_time_us(times[rank - 1]);
 }
 
+static double median_us(cats_time *times, size_t count)
+{
+	qsort(times, count, sizeof *times, ascending);
+	return quantile_us(times, count, 0.5);
+}
+
 static void order_times(struct cats_simulation_result *out, const struct run *run, cats_time *latencies)
 {
 	for (size_t s = 0; s < run->count; s++)
@@ -156,10 +176,8 @@ static void order_times(struct cats_simulation_result *out, const struct run *ru
 	out->latency_p90_us = quantile_us(latencies, run->count, 0.9);
 	out->latency_max_us = quantile_us(latencies, run->count, 1);
 	for (uint32_t site = 0; site < run->sites; site++) {
-		cats_time *times = run->gathers + site * run->count;
-
-		qsort(times, run->count, sizeof *times, ascending);
-		out->gather_us[site] = quantile_us(times, run->count, 0.5);
+		out->gather_us[site] = median_us(run->gathers + site * run->count, run->count);
+		out->stage_us[site] = median_us(run->stages + site * run->count, run->count);
 	}
 }
 
@@ -185,6 +203,8 @@ static void add_up(struct cats_simulation_result *out, const struct run *run)
 		length += o->length;
 		for (uint32_t j = 0; j < run->devices; j++)
 			out->energy_uj[j] += run->energy_uj[s * run->devices + j];
+		for (uint32_t site = 0; site < run->sites; site++)
+			out->stage_uj[site] += run->stage_uj[s * run->sites + site] / (n * run->devices);
 	}
 	out->value /= n;
 	out->slots /= n;
@@ -208,11 +228,15 @@ static enum cats_status run_lanes(struct cats_simulation_result *out, struct run
 	run->samples = calloc(run->lane_count, sizeof *run->samples);
 	run->outcomes = calloc(run->count, sizeof *run->outcomes);
 	run->gathers = calloc(run->count * run->sites, sizeof *run->gathers);
+	run->stages = calloc(run->count * run->sites, sizeof *run->stages);
 	run->energy_uj = calloc(run->count * run->devices, sizeof *run->energy_uj);
+	run->stage_uj = calloc(run->count * run->sites, sizeof *run->stage_uj);
 	out->gather_us = calloc(run->sites, sizeof *out->gather_us);
 	out->energy_uj = calloc(run->devices, sizeof *out->energy_uj);
-	if (!latencies || !run->samples || !run->outcomes || !run->gathers || !run->energy_uj || !out->gather_us ||
-	    !out->energy_uj)
+	out->stage_us = calloc(run->sites, sizeof *out->stage_us);
+	out->stage_uj = calloc(run->sites, sizeof *out->stage_uj);
+	if (!latencies || !run->samples || !run->outcomes || !run->gathers || !run->stages || !run->energy_uj ||
+	    !run->stage_uj || !out->gather_us || !out->energy_uj || !out->stage_us || !out->stage_uj)
 		status = cats_fail(error, CATS_ERR_MEMORY, "simulation: out of memory");
 	for (uint32_t i = 0; status == CATS_OK && i < run->lane_count; i++)
 		status = cats_samples_create(&run->samples[i], run->data, &run->plan->integer.config, error);
@@ -233,7 +257,9 @@ static void free_run(struct run *run)
 	free(run->samples);
 	free(run->outcomes);
 	free(run->gathers);
+	free(run->stages);
 	free(run->energy_uj);
+	free(run->stage_uj);
 	free(run->faults.list);
 }
 
@@ -289,5 +315,7 @@ void cats_simulation_free(struct cats_simulation_result *result)
 {
 	free(result->gather_us);
 	free(result->energy_uj);
-	result->gather_us = result->energy_uj = NULL;
+	free(result->stage_us);
+	free(result->stage_uj);
+	result->gather_us = result->energy_uj = result->stage_us = result->stage_uj = NULL;
 }

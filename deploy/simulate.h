@@ -45,9 +45,10 @@ struct cats_simulation_result {
 	double waiting_share; /* of the latency: the sink had a gather open */
 	double slots, frames, air_bytes, air_us;
 	uint32_t sites, devices;
-	double *gather_us; /* [sites]: medians */
-	double *energy_uj; /* [devices]: means */
-	double virtual_us; /* of all inferences together */
+	double *gather_us;           /* [sites]: medians */
+	double *stage_us, *stage_uj; /* [sites]: medians; means of one device (sim/stages.h) */
+	double *energy_uj;           /* [devices]: means */
+	double virtual_us;           /* of all inferences together */
 };
 
 /* The plan's shards are as they were loaded, not unpacked. `name` is the data's, for errors. Owned memory:

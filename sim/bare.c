@@ -29,7 +29,8 @@ struct cats_bare {
 	struct bare_node nodes[CATS_DEVICES_MAX];
 	uint32_t devices, done, sink;
 	struct cats_play_report report;
-	cats_time *gather_open, *gather; /* [sites] */
+	cats_time *gather; /* [sites] */
+	struct cats_stages stages;
 	cats_time spent_before[CATS_DEVICES_MAX][CATS_DRAWS], spent[CATS_DEVICES_MAX][CATS_DRAWS];
 	cats_time air_before;
 	struct cats_observer observer;
@@ -201,8 +202,7 @@ static void stepped(struct cats_bare *b, uint32_t j)
 
 	n->opened = now;
 	if (site != CATS_NO_SITE) {
-		if (now < b->gather_open[site])
-			b->gather_open[site] = now;
+		cats_stages_open(&b->stages, b->world, site);
 		if (cats_world_local(b->world, j) - n->origin_local > b->schedule.open[site])
 			fail_within(b, cats_fail(b->error, CATS_ERR_MISMATCH,
 						 "%s: node %u: computes longer than the schedule allows before site %u",
@@ -229,8 +229,8 @@ static void close_gather(struct cats_bare *b, uint32_t j)
 					 cats_refusal_text(refusal)));
 		return;
 	}
-	if (now - b->gather_open[site] > b->gather[site])
-		b->gather[site] = now - b->gather_open[site];
+	if (now - b->stages.opened[site] > b->gather[site])
+		b->gather[site] = now - b->stages.opened[site];
 	if (j == b->sink)
 		b->report.waiting += now - n->opened;
 	if (b->observer.gather != NULL)
@@ -315,10 +315,11 @@ enum cats_status cats_bare_create(struct cats_bare **out, const struct cats_shar
 		b->observer = options->observer;
 		b->sink = h->sink == CATS_SINK_ALL ? 0 : h->sink;
 		b->gather = calloc(h->site_count, sizeof *b->gather);
-		b->gather_open = calloc(h->site_count, sizeof *b->gather_open);
 	}
-	if (b == NULL || cycles == NULL || !b->gather || !b->gather_open)
+	if (b == NULL || cycles == NULL || !b->gather)
 		status = cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", shards->name);
+	if (status == CATS_OK)
+		status = cats_stages_create(&b->stages, h->site_count, error);
 	for (uint32_t j = 0; status == CATS_OK && j < shards->devices; j++)
 		status = cats_shards_open_node(&b->nodes[j].station.node, &b->nodes[j].station.arena, shards, j,
 					       options->kernels, error);
@@ -345,7 +346,7 @@ void cats_bare_free(struct cats_bare *b)
 	cats_bare_schedule_free(&b->schedule);
 	cats_world_free(b->world);
 	free(b->gather);
-	free(b->gather_open);
+	cats_stages_free(&b->stages);
 	free(b);
 }
 
@@ -367,14 +368,13 @@ static enum cats_status begin(struct cats_bare *b, const struct cats_fleet_input
 		.sites = b->schedule.sites,
 		.slots = b->schedule.slot_count,
 		.gather = b->gather,
+		.stages = &b->stages,
 		.spent = b->spent,
 		.sink = &b->nodes[b->sink].station.node,
 	};
 	b->air_before = cats_world_air(b->world);
-	for (uint32_t site = 0; site < b->schedule.sites; site++) {
-		b->gather_open[site] = CATS_TIME_MAX;
-		b->gather[site] = 0;
-	}
+	cats_stages_begin(&b->stages);
+	memset(b->gather, 0, b->schedule.sites * sizeof *b->gather);
 	for (uint32_t j = 0; j < b->devices; j++) {
 		cats_world_spent(b->spent_before[j], b->world, j);
 		b->nodes[j].origin_local = cats_world_local(b->world, j);
@@ -396,6 +396,7 @@ static void finish(struct cats_bare *b)
 	struct cats_play_report *r = &b->report;
 
 	r->end = cats_world_time(b->world);
+	cats_stages_end(&b->stages, b->world);
 	r->air = cats_world_air(b->world) - b->air_before;
 	r->air_bytes = (uint64_t)(r->air / CATS_RADIO_BYTE);
 	for (uint32_t j = 0; j < b->devices; j++) {

@@ -4,6 +4,7 @@
 #define CATS_SIM_PLAY_H
 
 #include "sim/fleet.h"
+#include "sim/stages.h"
 #include "sim/world.h"
 
 enum cats_fault_kind { CATS_FAULT_KILL, CATS_FAULT_REBOOT, CATS_FAULT_FREEZE };
@@ -39,6 +40,7 @@ struct cats_play_report {
 	cats_time latency;    /* from the source's input in hand to the result at the sink; without one, to the end */
 	uint32_t sites;
 	const cats_time *gather; /* [sites] from the first node that had the gather open to the last that ended it */
+	const struct cats_stages *stages;
 	cats_time waiting; /* of the latency: the sink had a gather open; the rest it computed or was ready early */
 	uint32_t slots;    /* given to frames, used or not */
 	cats_time air;     /* of all frames */

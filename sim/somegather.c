@@ -44,7 +44,8 @@ struct cats_somegather {
 	cats_time longest;   /* of an inference: all deadlines and computations */
 	uint64_t expected;   /* values that all nodes wait for in one inference */
 	struct cats_play_report report;
-	cats_time *gather_open, *gather; /* [site_count] */
+	cats_time *gather; /* [site_count] */
+	struct cats_stages stages;
 	cats_time spent_before[CATS_DEVICES_MAX][CATS_DRAWS], spent[CATS_DEVICES_MAX][CATS_DRAWS];
 	cats_time air_before;
 	uint64_t frames;
@@ -155,8 +156,8 @@ static void ended(struct some_node *n)
 		fail_within(n, refusal);
 		return;
 	}
-	if (now - s->gather_open[site] > s->gather[site])
-		s->gather[site] = now - s->gather_open[site];
+	if (now - s->stages.opened[site] > s->gather[site])
+		s->gather[site] = now - s->stages.opened[site];
 	if (n->self == s->sink)
 		s->report.waiting += now - n->opened;
 	if (s->options.observer.gather != NULL)
@@ -219,8 +220,7 @@ static void computed(struct some_node *n)
 
 	n->opened = now;
 	if (site != CATS_NO_SITE) {
-		if (now < s->gather_open[site])
-			s->gather_open[site] = now;
+		cats_stages_open(&s->stages, s->world, site);
 		cats_net_ready(&n->net, (uint16_t)site);
 		return;
 	}
@@ -389,11 +389,10 @@ static enum cats_status allocate(struct cats_somegather *s, struct cats_error *e
 	s->nodes = calloc(s->devices, sizeof *s->nodes);
 	s->sites = calloc(s->site_count, sizeof *s->sites);
 	s->gather = calloc(s->site_count, sizeof *s->gather);
-	s->gather_open = calloc(s->site_count, sizeof *s->gather_open);
 	s->aead = cats_host_aead_create(key);
-	if (!s->nodes || !s->sites || !s->gather || !s->gather_open || !s->aead)
+	if (!s->nodes || !s->sites || !s->gather || !s->aead)
 		return cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", s->shards->name);
-	return CATS_OK;
+	return cats_stages_create(&s->stages, s->site_count, error);
 }
 
 static enum cats_status set_up(struct cats_somegather *s, struct cats_error *error)
@@ -452,7 +451,7 @@ void cats_somegather_free(struct cats_somegather *s)
 	free(s->nodes);
 	free(s->sites);
 	free(s->gather);
-	free(s->gather_open);
+	cats_stages_free(&s->stages);
 	free(s);
 }
 
@@ -479,16 +478,15 @@ static void begin(struct cats_somegather *s)
 		.start = cats_world_time(s->world),
 		.sites = s->site_count,
 		.gather = s->gather,
+		.stages = &s->stages,
 		.spent = s->spent,
 		.sink = &s->nodes[s->sink].station.node,
 		.expected = s->expected,
 	};
 	s->air_before = cats_world_air(s->world);
 	s->frames = 0;
-	for (uint32_t site = 0; site < s->site_count; site++) {
-		s->gather_open[site] = CATS_TIME_MAX;
-		s->gather[site] = 0;
-	}
+	cats_stages_begin(&s->stages);
+	memset(s->gather, 0, s->site_count * sizeof *s->gather);
 	for (uint32_t j = 0; j < s->devices; j++) {
 		s->nodes[j].took_part = s->nodes[j].done = s->nodes[j].closed = false;
 		cats_world_spent(s->spent_before[j], s->world, j);
@@ -511,6 +509,7 @@ static void finish(struct cats_somegather *s)
 	struct cats_play_report *r = &s->report;
 
 	r->end = cats_world_time(s->world);
+	cats_stages_end(&s->stages, s->world);
 	r->air = cats_world_air(s->world) - s->air_before;
 	r->air_bytes = (uint64_t)(r->air / CATS_RADIO_BYTE);
 	r->frames = s->frames;

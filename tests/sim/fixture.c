@@ -226,3 +226,25 @@ void fixture_reference(struct cats_trace *out, const struct fixture *f, uint32_t
 		free(masks[site]);
 	free(masks);
 }
+
+void fixture_stages_add_up(const struct cats_play_report *report, uint32_t devices)
+{
+	const struct cats_stages *stages = report->stages;
+
+	assert_int_equal(stages->sites, report->sites);
+	assert_true(stages->opened[0] >= report->start);
+	assert_int_equal(stages->opened[stages->sites], report->end);
+	for (uint32_t site = 0; site < stages->sites; site++)
+		assert_true(stages->opened[site + 1] > stages->opened[site] &&
+			    stages->opened[site + 1] - stages->opened[site] >= report->gather[site]);
+	for (int d = 0; d < CATS_DRAWS; d++) {
+		const cats_time in_stages = stages->spent[stages->sites][d] - stages->spent[0][d];
+		cats_time all = 0;
+
+		for (uint32_t j = 0; j < devices; j++)
+			all += report->spent[j][d];
+		assert_true(in_stages <= all);
+		if (d == CATS_DRAW_BASE)
+			assert_int_equal(all - in_stages, (cats_time)devices * (stages->opened[0] - report->start));
+	}
+}

@@ -6,6 +6,7 @@
 #include "plan/cut.h"
 #include "plan/reference.h"
 #include "sim/fleet.h"
+#include "sim/play.h"
 
 /* One kind of model and plan. */
 struct fixture_case {
@@ -35,5 +36,9 @@ void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D
 /* The reference's result for D devices, with what `loss` drops in inference `number`. */
 void fixture_reference(struct cats_trace *out, const struct fixture *f, uint32_t D, const struct cats_loss *loss,
 		       uint64_t number);
+
+/* Stages follow each other from the first gather to the end, and all that nodes spend is spent in one of them or before
+ * the first. */
+void fixture_stages_add_up(const struct cats_play_report *report, uint32_t devices);
 
 #endif

@@ -105,6 +105,10 @@ static void slots_and_latency_are_the_arithmetic(void **state)
 		slots += count;
 	}
 	infer(&report, &s, 1);
+	fixture_stages_add_up(&report, 2);
+	for (uint32_t i = 0; i < 11; i++)
+		assert_true(report.stages->opened[i] - report.start <= schedule->open[i] + total * 80 / 1000000 &&
+			    report.stages->opened[i + 1] - report.start > schedule->open[i]);
 	assert_int_equal(report.slots, slots);
 	assert_int_equal(report.frames, slots);
 	assert_int_equal(report.air, air);

@@ -115,6 +115,7 @@ static void with_nothing_lost_every_kind_is_the_fleet(void **state)
 			const struct cats_play_report report = infer(&s);
 
 			assert_right(&s, &report);
+			fixture_stages_add_up(&report, s.shards.devices);
 			assert_true(report.latency > 0 && report.latency <= report.end - report.start);
 			assert_int_equal(report.refused, 0);
 		}
