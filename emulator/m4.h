@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "emulator/elf.h"
+#include "io/elf.h"
 
 #define CATS_M4_FLASH 0x00000000U
 #define CATS_M4_FLASH_BYTES (1U << 20)

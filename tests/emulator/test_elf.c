@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Executables: what is refused and by which rule; no truncation and no damaged byte does harm. */
-#include "emulator/elf.h"
+#include "io/elf.h"
 
 #include <stdlib.h>
 #include <string.h>

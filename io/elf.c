@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading executables. See elf.h. The numbers are those of the System V ABI and its ARM supplement. */
-#include "emulator/elf.h"
+#define _POSIX_C_SOURCE 200809L
+#include "io/elf.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Executables for the Cortex-M4 as arm-none-eabi-gcc links them: what goes into flash, and the names of functions and
- * objects. Every byte of the file is checked. Host only; knows nothing of the emulator. */
-#ifndef CATS_EMULATOR_ELF_H
-#define CATS_EMULATOR_ELF_H
+ * objects. Every byte of the file is checked. Host only. */
+#ifndef CATS_IO_ELF_H
+#define CATS_IO_ELF_H
 
 #include <stdbool.h>
 #include <stddef.h>
