@@ -20,6 +20,7 @@ int cats_command_capacity(int argc, char **argv);
 int cats_command_plan(int argc, char **argv);
 int cats_command_run(int argc, char **argv);
 int cats_command_verify(int argc, char **argv);
+int cats_command_firmware(int argc, char **argv);
 int cats_command_forecast(int argc, char **argv);
 int cats_command_simulate(int argc, char **argv);
 int cats_command_chart(int argc, char **argv);

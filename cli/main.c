@@ -19,6 +19,7 @@ static const struct command {
 	{"verify", cats_command_verify, "compare every byte of a plan's devices with the plain reference"},
 	{"forecast", cats_command_forecast, "what models and plans forecast for one window, as a chart"},
 	{"simulate", cats_command_simulate, "play a plan on simulated radios and processors, in virtual time"},
+	{"firmware", cats_command_firmware, "one file a node to flash: firmware, shard, identity"},
 	{"chart", cats_command_chart, "draw a column of several tables as lines"},
 	{"inspect", cats_command_inspect, "what is in a model, a plan, a shard, a config, a tensor file or data"},
 };

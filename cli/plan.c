@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "deploy/calibrate.h"
+#include "deploy/fit.h"
 #include "deploy/plan.h"
 #include "report/table.h"
 #include "train/batch.h"
@@ -161,8 +162,9 @@ static enum cats_status quantise(struct cats_integer *m, struct cats_plan_calibr
 	return status;
 }
 
-static enum cats_status run(struct cats_plan_facts *facts, struct cats_model *model, const struct arguments *a,
-			    struct cats_error *error)
+/* What would make it fit: "" when it does. */
+static enum cats_status run(struct cats_plan_facts *facts, char advice[CATS_FIT_ADVICE_BYTES], struct cats_model *model,
+			    const struct arguments *a, struct cats_error *error)
 {
 	const uint32_t devices = a->devices != 0 ? a->devices : model->config.devices;
 	struct cats_plan_request request = {
@@ -190,6 +192,8 @@ static enum cats_status run(struct cats_plan_facts *facts, struct cats_model *mo
 	if (status < 0)
 		return status;
 	status = cats_plan_write(facts, a->out, &m, &request, error);
+	if (status == CATS_OK && !cats_plan_fits(facts))
+		cats_fit_advice(advice, facts, &m);
 	cats_integer_free(&m);
 	return status;
 }
@@ -218,20 +222,20 @@ static void print_devices(const struct cats_plan_facts *f)
 	free(text);
 }
 
-static void print_fit(const struct cats_plan_facts *f)
+static void print_fit(const struct cats_plan_facts *f, const char *advice)
 {
 	const struct cats_target_limits *l = f->limits;
 
 	if (cats_plan_fits(f))
 		printf("fits %s: yes", l->name);
 	else
-		printf("fits %s: no, the largest device lacks %llu bytes of flash and %llu of RAM", l->name,
-		       (unsigned long long)f->excess_flash_bytes, (unsigned long long)f->excess_ram_bytes);
+		printf("fits %s: no, the largest device lacks %llu bytes of flash and %llu of RAM; %s", l->name,
+		       (unsigned long long)f->excess_flash_bytes, (unsigned long long)f->excess_ram_bytes, advice);
 	printf(" (of %u and %u bytes the firmware's %u and %u are counted above)\n", l->flash_bytes, l->ram_bytes,
 	       l->firmware_flash_bytes, l->firmware_ram_bytes);
 }
 
-static int print(const struct cats_plan_facts *f, const struct arguments *a)
+static int print(const struct cats_plan_facts *f, const char *advice, const struct arguments *a)
 {
 	char *text;
 
@@ -240,6 +244,8 @@ static int print(const struct cats_plan_facts *f, const struct arguments *a)
 		cJSON *object = text != NULL ? cJSON_Parse(text) : NULL;
 
 		free(text);
+		if (advice[0] != '\0')
+			cJSON_AddStringToObject(object, "advice", advice);
 		return cats_print_result(object, &a->common);
 	}
 	print_devices(f);
@@ -247,7 +253,7 @@ static int print(const struct cats_plan_facts *f, const struct arguments *a)
 	       (unsigned long long)f->macs, (unsigned long long)f->air_bytes);
 	printf("saturated at the sites: %.4f %% with nothing lost, %.4f %% at a loss of %g\n",
 	       100 * f->calibration.clean.mean, 100 * f->calibration.lossy.mean, f->calibration.loss);
-	print_fit(f);
+	print_fit(f, advice);
 	return cats_finish_output();
 }
 
@@ -264,6 +270,7 @@ int cats_command_plan(int argc, char **argv)
 	struct arguments a = {.limits = cats_target_find("nrf52840"), .loss = CATS_CALIBRATION_LOSS};
 	struct cats_model model = {0};
 	struct cats_plan_facts facts;
+	char advice[CATS_FIT_ADVICE_BYTES] = "";
 	struct cats_error error = {0};
 	enum cats_status status;
 
@@ -271,8 +278,8 @@ int cats_command_plan(int argc, char **argv)
 	status = cats_model_load(&model, a.model, &error);
 	if (status < 0)
 		return cats_report_failure(status, &error);
-	status = run(&facts, &model, &a, &error);
+	status = run(&facts, advice, &model, &a, &error);
 	cats_bar_clear(&a.common);
 	cats_model_free(&model);
-	return status < 0 ? cats_report_failure(status, &error) : print(&facts, &a);
+	return status < 0 ? cats_report_failure(status, &error) : print(&facts, advice, &a);
 }

@@ -13,7 +13,6 @@
 
 #define DEFAULT_IMAGE "images/firmware.elf"
 #define ERASED 0xFF
-#define VECTORS_BYTES 8U /* the first two: stack pointer, reset handler */
 
 static enum cats_status refuse(const char *name, const char *what, uint32_t address, struct cats_error *error)
 {
@@ -54,7 +53,13 @@ static enum cats_status check_vectors(const struct cats_firmware *f, struct cats
 {
 	const uint32_t stack = word(f, 0), reset = word(f, 4);
 
-	if (f->size < VECTORS_BYTES || stack <= CATS_LAYOUT_RAM || stack > CATS_LAYOUT_ARENA || stack % 8U != 0)
+	if (word(f, CATS_FIRMWARE_MARK) != CATS_FIRMWARE_MAGIC ||
+	    word(f, CATS_FIRMWARE_MARK + 4U) != CATS_LAYOUT_VERSION)
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: its vectors do not say that it is the firmware of a node of layout %u; give the "
+				 "firmware.elf of this build",
+				 f->name, CATS_LAYOUT_VERSION);
+	if (stack <= CATS_LAYOUT_RAM || stack > CATS_LAYOUT_ARENA || stack % 8U != 0)
 		return refuse(f->name, "its stack begins at", stack, error);
 	if (reset % 2U == 0 || reset >= f->size)
 		return refuse(f->name, "its reset handler is at", reset, error);

@@ -6,15 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy/receipts.h"
 #include "deploy/samples.h"
-#include "plan/reference.h"
-
-/* What one sample's comparison found. */
-struct finding {
-	uint64_t compared, different;
-	struct cats_difference first;
-};
 
 /* One thread's own memory; what the observer of its fleet needs. */
 struct lane {
@@ -23,8 +15,7 @@ struct lane {
 	struct cats_fleet *fleet;
 	struct cats_trace trace;
 	struct cats_receipts receipts;
-	struct finding *finding; /* of the sample at hand */
-	size_t sample;
+	struct cats_comparison comparison; /* of the sample at hand */
 };
 
 struct run {
@@ -35,125 +26,20 @@ struct run {
 	uint32_t devices, reference_devices;
 	struct lane *lanes;
 	uint32_t lane_count;
-	struct finding *findings; /* [samples] */
+	struct cats_finding *findings; /* [samples] */
 };
 
-/* A place of a view, to be compared. */
-struct place {
-	uint32_t node, site, token, column;
-};
-
-static void compare(struct lane *lane, const struct place *at, int32_t expected, int32_t got, uint32_t bytes)
-{
-	lane->finding->compared += bytes;
-	if (expected == got)
-		return;
-	if (lane->finding->different == 0)
-		lane->finding->first = (struct cats_difference){.sample = lane->sample,
-								.node = at->node,
-								.site = at->site,
-								.token = at->token,
-								.column = at->column,
-								.expected = expected,
-								.got = got};
-	lane->finding->different += bytes;
-}
-
-static bool arrived(const struct lane *lane, const struct place *at, uint32_t sender)
-{
-	const struct cats_receipts *r = &lane->receipts;
-	const uint32_t D = lane->run->devices;
-	const uint32_t tokens = cats_integer_site_tokens(&lane->run->plan->integer.config, at->site);
-
-	return sender == at->node || r->at[at->site] == NULL ||
-	       r->at[at->site][((size_t)sender * D + at->node) * tokens + at->token] != 0;
-}
-
-/* What node `at->node` holds of one sender's columns and one token; both are in ascending order. A token that takes
- * several packets and did not arrive is left out: what is there of it is cleared only when the node goes on. */
-static void compare_token(struct lane *lane, struct place *at, const struct cats_node *node, uint32_t sender)
-{
-	const struct cats_integer *m = &lane->run->plan->integer;
-	const struct cats_shard_site *site = node->shard.sites + at->site;
-	const struct cats_shard_sender *columns = cats_shard_senders(&node->shard, site) + sender;
-	const struct cats_run own = cats_integer_site_own(&m->config, at->site, lane->run->devices, sender);
-	const int8_t *view =
-		(const int8_t *)node->arena + site->view + (size_t)at->token * site->stride + columns->first;
-	const int8_t *trace =
-		lane->trace.sites[at->site] + (size_t)at->token * cats_integer_site_columns(&m->config, at->site);
-	const bool there = arrived(lane, at, sender);
-	uint32_t next = 0;
-
-	if (!there && columns->columns > node->shard.header->payload_max)
-		return;
-	for (at->column = own.first; at->column < own.first + own.count && next < columns->columns; at->column++)
-		if (sender == at->node || cats_integer_kept(m, at->site, at->column))
-			compare(lane, at, there ? trace[at->column] : 0, view[next++], 1);
-}
-
-static void compare_node(struct lane *lane, const struct cats_node *node, uint32_t site, bool own)
-{
-	const uint32_t device = node->shard.header->device;
-	struct place at = {.node = device, .site = site};
-
-	for (at.token = 0; at.token < node->shard.sites[site].tokens; at.token++)
-		for (uint32_t sender = 0; sender < lane->run->devices; sender++)
-			if ((sender == device) == own)
-				compare_token(lane, &at, node, sender);
-}
-
-/* What a node computed itself comes before what others received of it, so that the first difference is where it arose.
- * Results are int32 and are asked for when all is done. */
 static void compare_site(void *context, const struct cats_fleet *fleet, uint32_t site)
 {
 	struct lane *lane = context;
 
-	if (site + 1U == cats_integer_sites(&lane->run->plan->integer.config))
-		return;
-	for (int pass = 0; pass < 2; pass++)
-		for (uint32_t j = 0; j < lane->run->devices; j++)
-			if (cats_node_open_site(cats_fleet_node(fleet, j)) == site)
-				compare_node(lane, cats_fleet_node(fleet, j), site, pass == 0);
-}
-
-/* The device that computes a column. */
-static uint32_t owner(const struct lane *lane, uint32_t site, uint32_t column)
-{
-	uint32_t j = 0;
-
-	for (; j + 1U < lane->run->devices; j++) {
-		const struct cats_run own =
-			cats_integer_site_own(&lane->run->plan->integer.config, site, lane->run->devices, j);
-
-		if (column < own.first + own.count)
-			break;
-	}
-	return j;
-}
-
-static void compare_results(struct lane *lane)
-{
-	const struct cats_integer *m = &lane->run->plan->integer;
-	const struct cats_node *sink = cats_fleet_sink(lane->fleet);
-	struct place at = {.site = cats_integer_sites(&m->config) - 1U};
-
-	for (at.token = 0; at.token < cats_integer_site_tokens(&m->config, at.site); at.token++)
-		for (at.column = 0; at.column < m->config.n_out; at.column++) {
-			const size_t index = (size_t)at.token * m->config.n_out + at.column;
-			int32_t value;
-
-			if (cats_node_result(&value, sink, at.token, at.column) != 1)
-				value = INT32_MIN;
-			at.node = owner(lane, at.site, at.column);
-			compare(lane, &at, lane->trace.arrived[index] ? lane->trace.logits[index] : INT32_MIN, value,
-				sizeof value);
-		}
+	cats_compare_site(&lane->comparison, fleet, site);
 }
 
 static enum cats_status infer(struct lane *lane, struct cats_error *error)
 {
 	const struct cats_integer *m = &lane->run->plan->integer;
-	const uint32_t sample = (uint32_t)lane->sample;
+	const uint32_t sample = (uint32_t)lane->comparison.sample;
 	const struct cats_reference_input in = {cats_samples_quantised(&lane->samples, m, sample),
 						lane->run->reference_devices,
 						(const uint8_t *const *)lane->receipts.at};
@@ -162,9 +48,9 @@ static enum cats_status infer(struct lane *lane, struct cats_error *error)
 	struct cats_fleet_report report;
 
 	if (status == CATS_OK)
-		status = cats_fleet_run(&report, lane->fleet, &input, lane->sample, error);
+		status = cats_fleet_run(&report, lane->fleet, &input, sample, error);
 	if (status == CATS_OK)
-		compare_results(lane);
+		cats_compare_results(&lane->comparison, lane->fleet);
 	return status;
 }
 
@@ -175,10 +61,14 @@ static enum cats_status verify_sample(void *context, uint32_t index, size_t item
 	enum cats_status status = cats_receipts_create(&lane->receipts, &run->plan->integer, run->devices,
 						       run->plan->facts.payload_max, &run->options->loss, item, error);
 
-	lane->sample = item;
-	lane->finding = &run->findings[item];
+	lane->comparison = (struct cats_comparison){.integer = &run->plan->integer,
+						    .devices = run->devices,
+						    .trace = &lane->trace,
+						    .receipts = &lane->receipts,
+						    .sample = item};
 	if (status == CATS_OK)
 		status = infer(lane, error);
+	run->findings[item] = lane->comparison.finding;
 	cats_receipts_free(&lane->receipts);
 	return status;
 }
@@ -208,7 +98,7 @@ static void free_lane(struct lane *lane)
 static void sum(struct cats_verify_result *out, const struct run *run)
 {
 	for (size_t s = 0; s < out->samples; s++) {
-		const struct finding *f = &run->findings[s];
+		const struct cats_finding *f = &run->findings[s];
 
 		if (out->different_bytes == 0)
 			out->first = f->first;

@@ -4,6 +4,7 @@
 #ifndef CATS_DEPLOY_VERIFY_H
 #define CATS_DEPLOY_VERIFY_H
 
+#include "deploy/compare.h"
 #include "deploy/crew.h"
 #include "deploy/plan.h"
 #include "io/dataset.h"
@@ -13,14 +14,6 @@ struct cats_verify_options {
 	struct cats_loss loss;              /* of packets; inference number = sample */
 	const struct cats_kernels *kernels; /* for target 1; NULL: the fastest of this processor */
 	struct cats_crew crew;
-};
-
-/* Where a node's view of a site is not what it must be; at `out`, where the sink's view of a node's results is not. */
-struct cats_difference {
-	size_t sample;
-	uint32_t node, site; /* as on air */
-	uint32_t token, column;
-	int32_t expected, got; /* at `out`, a result that did not arrive is INT32_MIN */
 };
 
 struct cats_verify_result {

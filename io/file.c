@@ -143,8 +143,8 @@ static int temporary_name(char temporary[PATH_MAX], const char *path)
 	return length < 0 || length >= PATH_MAX ? -1 : 0;
 }
 
-enum cats_status cats_file_stage(const char *path, const struct cats_file_part *parts, size_t part_count,
-				 struct cats_error *error)
+static enum cats_status stage(const char *path, mode_t mode, const struct cats_file_part *parts, size_t part_count,
+			      struct cats_error *error)
 {
 	char temporary[PATH_MAX];
 	struct stat info;
@@ -154,7 +154,7 @@ enum cats_status cats_file_stage(const char *path, const struct cats_file_part *
 	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
 		return cats_fail(error, CATS_ERR_IO, "%s: is there and is not a regular file; give another path", path);
 
-	const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+	const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return cats_fail(error, CATS_ERR_IO, "%s: cannot create: %s; check directory and permissions", path,
 				 strerror(errno));
@@ -165,6 +165,12 @@ enum cats_status cats_file_stage(const char *path, const struct cats_file_part *
 				 strerror(cause));
 	}
 	return CATS_OK;
+}
+
+enum cats_status cats_file_stage(const char *path, const struct cats_file_part *parts, size_t part_count,
+				 struct cats_error *error)
+{
+	return stage(path, 0666, parts, part_count, error);
 }
 
 enum cats_status cats_file_commit(const char *path, struct cats_error *error)
@@ -223,6 +229,14 @@ enum cats_status cats_file_write(const char *path, const void *bytes, size_t siz
 {
 	const struct cats_file_part part = {.bytes = bytes, .size = size};
 	const enum cats_status status = cats_file_stage(path, &part, 1, error);
+
+	return status == CATS_OK ? cats_file_commit(path, error) : status;
+}
+
+enum cats_status cats_file_write_private(const char *path, const void *bytes, size_t size, struct cats_error *error)
+{
+	const struct cats_file_part part = {.bytes = bytes, .size = size};
+	const enum cats_status status = stage(path, 0600, &part, 1, error);
 
 	return status == CATS_OK ? cats_file_commit(path, error) : status;
 }

@@ -18,6 +18,10 @@ CATS_MUST_CHECK enum cats_status cats_file_read(uint8_t **bytes, size_t *size, c
 CATS_MUST_CHECK enum cats_status cats_file_write(const char *path, const void *bytes, size_t size,
 						 struct cats_error *error);
 
+/* The same for secrets: nobody but the owner may read or write the file (mode 0600). */
+CATS_MUST_CHECK enum cats_status cats_file_write_private(const char *path, const void *bytes, size_t size,
+							 struct cats_error *error);
+
 /* One stretch of the bytes of a file. */
 struct cats_file_part {
 	const void *bytes;

@@ -193,6 +193,12 @@ static enum cats_status transmit(struct cats_fleet_report *report, struct cats_f
 	return CATS_OK;
 }
 
+static bool loses(const struct cats_fleet *f, uint32_t receiver, uint16_t site, const struct air_packet *packet)
+{
+	return f->options.lose != NULL &&
+	       f->options.lose(f->options.context, site, packet->sender, receiver, packet->number);
+}
+
 /* One node takes all that reaches it, so that its view stays in the nearest cache. It refuses senders whose columns it
  * does not use. */
 static enum cats_status take(struct cats_fleet *f, uint32_t receiver, uint16_t site, uint64_t number,
@@ -206,7 +212,7 @@ static enum cats_status take(struct cats_fleet *f, uint32_t receiver, uint16_t s
 	for (const struct air_packet *packet = f->air; packet < f->air + f->on_air; packet++) {
 		int refusal;
 
-		if (packet->sender == receiver ||
+		if (packet->sender == receiver || loses(f, receiver, site, packet) ||
 		    (lossy && cats_loss_drops(loss, key, packet->sender, receiver, packet->number)))
 			continue;
 		refusal = cats_node_receive(&f->nodes[receiver], packet->bytes, packet->length);

@@ -150,8 +150,11 @@ static void ended(struct some_node *n)
 	struct cats_somegather *s = n->all;
 	const uint32_t site = cats_node_open_site(&n->station.node);
 	const cats_time now = cats_world_time(s->world);
-	const int refusal = cats_node_end_gather(&n->station.node);
+	int refusal;
 
+	if (s->options.gathered != NULL)
+		s->options.gathered(s->options.context, n->self, &n->station.node);
+	refusal = cats_node_end_gather(&n->station.node);
 	if (refusal != 0) {
 		fail_within(n, refusal);
 		return;

@@ -40,6 +40,12 @@
 
 #include "core/checksum.h"
 
+/* ---- Firmware: its vectors' reserved words say what it is ---- */
+
+#define CATS_FIRMWARE_MAGIC 0x46544143U /* "CATF" read as a little-endian u32 */
+#define CATS_FIRMWARE_MARK 0x1CU        /* where it is: the magic, then the layout's version */
+#define CATS_LAYOUT_VERSION 1U          /* of the places above */
+
 /* ---- Identity page: which node this is, and what makes it one of the network ---- */
 
 #define CATS_IDENTITY_MAGIC 0x49544143U /* "CATI" read as a little-endian u32 */

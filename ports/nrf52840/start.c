@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "ports/nrf52840/fault.h"
+#include "ports/nrf52840/layout.h"
 #include "ports/nrf52840/registers.h"
 
 #define INTERRUPTS 48U
@@ -50,11 +51,16 @@ void cats_begin(void)
 /* 16 of the processor (ARMv7-M manual, B1.5.2), 48 of the chip, by the number of their peripheral. */
 __attribute__((section(".vectors"), used)) static const struct {
 	uint32_t *stack;
-	void (*handlers[15])(void);
+	void (*first[6])(void);
+	uint32_t magic, layout; /* where the core has no vectors */
+	void (*others[7])(void);
 	void (*interrupts[INTERRUPTS])(void);
 } vectors = {
 	__interrupt_stack_top,
-	{cats_reset, FAULTS_7, FAULT, FAULT, FAULT, FAULT, FAULT, cats_pendsv, FAULT},
+	{cats_reset, FAULT, FAULT, FAULT, FAULT, FAULT},
+	CATS_FIRMWARE_MAGIC,
+	CATS_LAYOUT_VERSION,
+	{FAULT, FAULT, FAULT, FAULT, FAULT, cats_pendsv, FAULT},
 	{
 		FAULT,
 		cats_radio_interrupt,

@@ -41,6 +41,7 @@ static struct elf make_elf(uint32_t address, uint32_t size, uint32_t stack, uint
 		elf.bytes[i] = (uint8_t)(i + 1);
 	put32(elf.bytes, stack);
 	put32(elf.bytes + 4, reset);
+	memcpy(elf.bytes + 0x1C, "CATF\1\0\0", 8);
 	return elf;
 }
 
@@ -66,8 +67,9 @@ static void what_is_no_firmware_is_refused(void **state)
 		{0, 64, 0x20001004, 9, "stack begins at 0x20001004"},
 		{0, 64, 0x20001000, 8, "reset handler is at 0x00000008"},
 		{0, 64, 0x20001000, 65, "reset handler is at 0x00000041"},
-		{0x100, 64, 0x20001000, 9, "stack begins at 0xFFFFFFFF"},
-		{0, 4, 0x20001000, 9, "stack"},
+		{0x100, 64, 0x20001000, 9, "do not say"},
+		{0, 32, 0x20001000, 9, "do not say"},
+		{4, 60, 0x20001000, 9, "do not say"},
 	};
 
 	(void)state;
