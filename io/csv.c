@@ -120,7 +120,7 @@ static enum cats_status read_header(struct scanner *s, char **names, uint32_t *c
 		names[(*count)++] = field.text;
 	}
 	if (field.ending == END_TEXT)
-		return cats_fail(s->error, CATS_ERR_FORMAT, "%s: has a header and no rows", s->name);
+		return cats_fail(s->error, CATS_ERR_FORMAT, "%s: has a header and no rows; add some", s->name);
 	return CATS_OK;
 }
 
@@ -172,8 +172,9 @@ static enum cats_status choose(struct cats_csv *out, uint32_t *places, char *con
 			i++;
 		if (i == count)
 			return cats_fail(s->error, CATS_ERR_FORMAT,
-					 "%s: header: there is no column '%s'; the first is '%.60s', %u in all",
-					 s->name, wanted[w], names[0], count);
+					 "%s: header: there is no column '%s'; name one of the %u that are there, the "
+					 "first is '%.60s'",
+					 s->name, wanted[w], count, names[0]);
 		if (places[i] != UNREAD)
 			return cats_fail(s->error, CATS_ERR_USAGE, "%s: column '%s' is asked for twice; name it once",
 					 s->name, wanted[w]);
@@ -203,7 +204,7 @@ static enum cats_status fail_value(const struct scanner *s, size_t line, const c
 {
 	if (text[strspn(text, " \t")] == '\0')
 		return cats_fail(s->error, CATS_ERR_FORMAT,
-				 "%s: line %zu: column '%s': the value is missing; fill it in or remove the row",
+				 "%s: line %zu: column '%s': the value is missing; fill it in, or cut the file there",
 				 s->name, line, column);
 	return cats_fail(s->error, CATS_ERR_FORMAT,
 			 "%s: line %zu: column '%s': '%.40s' is not a number within float32; correct it, or choose "

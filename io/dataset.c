@@ -428,6 +428,10 @@ static enum cats_status open_request(struct cats_dataset *d, struct request *req
 {
 	enum cats_status status;
 
+	if (request->stride != 0 && strncmp(request->text, "csv:", 4) != 0)
+		return cats_fail(error, CATS_ERR_USAGE,
+				 "data '%.200s': a stride (%u) is of a series, and this is none; leave it out",
+				 request->text, request->stride);
 	if (strcmp(request->text, "fashion-mnist") == 0)
 		status = open_fashion_mnist(d, request, error);
 	else if (strip(&request->rest, request->text, "idx:"))

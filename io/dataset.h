@@ -49,7 +49,7 @@ struct cats_dataset_options {
 	double val_share; /* share of the training samples cut off for validation; 0 means 1/12 (5,000 of 60,000) */
 	enum cats_split fallback; /* the split when `spec` names none */
 	uint32_t window;          /* series: values of a sample, context and horizon; 0: rows are samples, as read */
-	uint32_t stride;          /* series: from one window to the next; 0 means 1 */
+	uint32_t stride;          /* series: from one window to the next; 0 means 1; refused for anything else */
 };
 
 /* spec: fashion-mnist | idx:IMAGES,LABELS | csv:FILE[,column=NAME[;NAME]...]... | tensors:FILE, each with an optional

@@ -315,6 +315,7 @@ static void test_windows_refused(void **state)
 		assert_null(d.scales);
 		if (!strstr(error.text, cases[i].rule))
 			fail_msg("must say '%s', but says '%s'", cases[i].rule, error.text);
+		assert_non_null(strchr(error.text, ';'));
 	}
 }
 
@@ -365,7 +366,7 @@ static void test_refused(void **state)
 		{"idx:@/nobody,@/labels", "nobody: cannot open"},
 		{"idx:@/images,@/nobody", "nobody: cannot open"},
 		{"csv:@/nobody", "nobody: cannot open"},
-		{"csv:@/t.csv,column=z", "header: there is no column 'z'"},
+		{"csv:@/t.csv,column=z", "header: there is no column 'z'; name one"},
 		{"csv:@/t.csv,column=", "header: there is no column ''"},
 		{"csv:@/t.csv,column=x,column=x", "column 'x' is asked for twice"},
 		{"csv:@/t.csv,column=when", "line 2: column 'when': 'day 0' is not a number"},

@@ -75,6 +75,9 @@ static enum cats_status read_csv(const char *path, struct cats_error *error)
 	const enum cats_status status = cats_csv_read(&csv, NULL, 0, path, error);
 
 	if (status != CATS_OK) {
+		/* One line: the rule, and behind the last semicolon what to do. */
+		assert_non_null(strchr(error->text, ';'));
+		assert_null(strchr(error->text, '\n'));
 		assert_null(csv.values);
 		assert_null(csv.names);
 		return status;
