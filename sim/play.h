@@ -29,9 +29,9 @@ struct cats_play_options {
 	uint32_t fault_count;
 	/* Called before and after a node's own part in an event, with the same context; NULL: nothing. */
 	void (*turn)(void *context, uint32_t node, bool begins);
-	/* Called when a node's gather is about to end, with the same context, while what arrived can be read; NULL:
-	 * nothing. */
-	void (*gathered)(void *context, uint32_t node, const struct cats_node *runtime);
+	/* Called when a node's gather in inference `moment` (epoch << 32 | number) is about to end, with the same
+	 * context, while what arrived can be read; NULL: nothing. */
+	void (*gathered)(void *context, uint32_t node, uint64_t moment, const struct cats_node *runtime);
 	/* As in struct cats_medium_options. */
 	bool (*lose)(void *context, const struct cats_transmission *frame, uint32_t receiver);
 	void *context;

@@ -23,6 +23,7 @@ struct some_node {
 	struct cats_somegather *all;
 	uint32_t self;
 	uint32_t flash_epoch;
+	uint64_t moment;    /* of the latest inference that it opened: epoch << 32 | number */
 	uint64_t wake, run; /* the latest alarm and the latest computation: earlier ones mean nothing */
 	bool sending;       /* a TRANSMIT was given and is not over */
 	bool dead;
@@ -153,7 +154,7 @@ static void ended(struct some_node *n)
 	int refusal;
 
 	if (s->options.gathered != NULL)
-		s->options.gathered(s->options.context, n->self, &n->station.node);
+		s->options.gathered(s->options.context, n->self, n->moment, &n->station.node);
 	refusal = cats_node_end_gather(&n->station.node);
 	if (refusal != 0) {
 		fail_within(n, refusal);
@@ -182,6 +183,7 @@ static void drive(struct some_node *n)
 			cats_net_epoch_stored(&n->net, action.epoch);
 			break;
 		case CATS_NET_OPENED:
+			n->moment = (uint64_t)action.epoch << 32 | action.inference;
 			opened(n, action.inference);
 			break;
 		case CATS_NET_ENDED:
