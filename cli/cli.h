@@ -23,6 +23,7 @@ int cats_command_verify(int argc, char **argv);
 int cats_command_firmware(int argc, char **argv);
 int cats_command_forecast(int argc, char **argv);
 int cats_command_simulate(int argc, char **argv);
+int cats_command_emulate(int argc, char **argv);
 int cats_command_chart(int argc, char **argv);
 int cats_command_inspect(int argc, char **argv);
 

@@ -20,6 +20,7 @@ static const struct command {
 	{"forecast", cats_command_forecast, "what models and plans forecast for one window, as a chart"},
 	{"simulate", cats_command_simulate, "play a plan on simulated radios and processors, in virtual time"},
 	{"firmware", cats_command_firmware, "one file a node to flash: firmware, shard, identity"},
+	{"emulate", cats_command_emulate, "run a plan's firmware on emulated nRF52840 that hear each other"},
 	{"chart", cats_command_chart, "draw a column of several tables as lines"},
 	{"inspect", cats_command_inspect, "what is in a model, a plan, a shard, a config, a tensor file or data"},
 };

@@ -39,8 +39,8 @@ static void interrupts_are_levels(void **state)
 	CHIP_RUN(&f, WRITE(CLOCK + 0x308U, 1), WRITE(CLOCK, 1), LOOP(100), READ(HFCLKSTARTED));
 	assert_int_equal(f.told.interrupts[0], 0);
 	assert_int_equal(f.told.read[0], 1);
-	assert_false(chip_fixture_start(
-		&f, (const struct script_line[]){INTERRUPT(0, 0), WRITE(CLOCK + 0x304U, 1), LOOP(1)}, 3));
+	chip_fixture_load(&f, (const struct script_line[]){INTERRUPT(0, 0), WRITE(CLOCK + 0x304U, 1), LOOP(1)}, 3);
+	assert_false(chip_fixture_go_on(&f, f.began + 50000 * 64));
 	assert_int_equal(f.stopped.stop, CATS_M4_LIMIT);
 	assert_true(f.told.interrupts[0] > 1000);
 	chip_fixture_close(&f);

@@ -8,62 +8,61 @@
  * enabled; 4 us from a transmitter's first possible bit on, since a receiver's events are 5 us behind the air. (What a
  * chip runs over is within the one that is left; a basic block longer than 64 cycles could overlook an interferer that
  * begins within the last microseconds of a frame, and nothing else.) */
-#ifndef CATS_EMULATOR_NETWORK_H
-#define CATS_EMULATOR_NETWORK_H
+#ifndef CATS_EMULATOR_CHIPS_H
+#define CATS_EMULATOR_CHIPS_H
 
 #include "emulator/chip.h"
 #include "sim/world.h"
 
-struct cats_network;
+struct cats_chips;
 
-struct cats_network_options {
+struct cats_chips_options {
 	const struct cats_elf *const *images; /* [medium.topology->nodes] outlive the network */
 	struct cats_medium_options medium;
 	uint32_t drift_ppm;            /* clocks differ from true time by up to ± this */
 	cats_time power_on;            /* chips get power at different times, up to this */
 	bool fast;                     /* as of a core (m4.h) */
 	struct cats_observer observer; /* `gather` and `inference` are not called */
-	/* A byte from a chip's UARTE 0; a reset of a chip that is about to happen. NULL: nobody is told. In the order
-	 * of time of each chip; between chips within 40 us. */
+	/* A byte from a chip's UARTE 0; a level of an output pin; a reset that is about to happen. NULL: nobody is
+	 * told. In the order of time of each chip; between chips within 40 us. */
 	void (*serial)(void *context, uint32_t chip, cats_time time, uint8_t byte);
+	void (*pin)(void *context, uint32_t chip, cats_time time, uint32_t pin, bool high);
 	void (*reset)(void *context, uint32_t chip, cats_time time, enum cats_reset cause);
 	void *context;
 };
 
-CATS_MUST_CHECK enum cats_status cats_network_create(struct cats_network **out,
-						     const struct cats_network_options *options,
-						     struct cats_error *error);
-void cats_network_free(struct cats_network *network);
+CATS_MUST_CHECK enum cats_status cats_chips_create(struct cats_chips **out, const struct cats_chips_options *options,
+						   struct cats_error *error);
+void cats_chips_free(struct cats_chips *chips);
 
-/* Up to a time, or until cats_network_halt was called; nobody is then behind that time, and each before it by a basic
+/* Up to a time, or until cats_chips_halt was called; nobody is then behind that time, and each before it by a basic
  * block at most. CATS_ERR_MISMATCH: a chip stopped as silicon would not; the error says which, when, where and why. */
-CATS_MUST_CHECK enum cats_status cats_network_run(struct cats_network *network, cats_time until,
-						  struct cats_error *error);
+CATS_MUST_CHECK enum cats_status cats_chips_run(struct cats_chips *chips, cats_time until, struct cats_error *error);
 
-/* From within a callback: cats_network_run returns soon. */
-void cats_network_halt(struct cats_network *network);
+/* From within a callback: cats_chips_run returns soon. */
+void cats_chips_halt(struct cats_chips *chips);
 
-cats_time cats_network_time(const struct cats_network *network);
-uint32_t cats_network_chips(const struct cats_network *network);
-const struct cats_clock *cats_network_clock(const struct cats_network *network, uint32_t chip);
+cats_time cats_chips_time(const struct cats_chips *chips);
+uint32_t cats_chips_count(const struct cats_chips *chips);
+const struct cats_clock *cats_chips_clock(const struct cats_chips *chips, uint32_t chip);
 
 /* The chip, to look into it, to write its memory, or to send to its UARTE. It is run by the network alone. */
-struct cats_chip *cats_network_chip(const struct cats_network *network, uint32_t chip);
+struct cats_chip *cats_chips_at(const struct cats_chips *chips, uint32_t chip);
 
 /* A chip that has stopped at a breakpoint, for good: how; it goes on hearing nothing. NULL: it runs. */
-const struct cats_m4_stopped *cats_network_stopped(const struct cats_network *network, uint32_t chip);
+const struct cats_m4_stopped *cats_chips_stopped(const struct cats_chips *chips, uint32_t chip);
 
 /* Faults, at the time that it is. Without power a chip does nothing, and its RAM is gone; it boots when it has power
  * again. A reset is by its pin. */
-void cats_network_cut_power(struct cats_network *network, uint32_t chip);
-void cats_network_give_power(struct cats_network *network, uint32_t chip);
-void cats_network_pull_reset(struct cats_network *network, uint32_t chip);
+void cats_chips_cut_power(struct cats_chips *chips, uint32_t chip);
+void cats_chips_give_power(struct cats_chips *chips, uint32_t chip);
+void cats_chips_pull_reset(struct cats_chips *chips, uint32_t chip);
 
 /* Time that a chip spent in each state since the network began, by its own clock. */
-void cats_network_spent(cats_time spent[CATS_DRAWS], const struct cats_network *network, uint32_t chip);
+void cats_chips_spent(cats_time spent[CATS_DRAWS], const struct cats_chips *chips, uint32_t chip);
 
 /* All frames so far. */
-uint64_t cats_network_frames(const struct cats_network *network);
-cats_time cats_network_air(const struct cats_network *network);
+uint64_t cats_chips_frames(const struct cats_chips *chips);
+cats_time cats_chips_air(const struct cats_chips *chips);
 
 #endif

@@ -2,7 +2,7 @@
 /* Chips that hear each other: RADIO, TIMER, PPI and CCM of a sender and of receivers, through the medium. */
 #include <string.h>
 
-#include "emulator/network.h"
+#include "emulator/chips.h"
 #include "ports/m4/host.h"
 #include "tests/cmocka.h"
 #include "tests/images/air.h"
@@ -17,8 +17,8 @@ struct fixture {
 	struct cats_elf sender, receiver;
 	const struct cats_elf *images[CHIPS];
 	struct cats_topology topology;
-	struct cats_network_options options;
-	struct cats_network *network;
+	struct cats_chips_options options;
+	struct cats_chips *chips;
 	/* What chips told. */
 	uint8_t serial[CHIPS][RECORDS * sizeof(struct air_record)];
 	uint32_t serial_bytes[CHIPS];
@@ -82,7 +82,7 @@ static void prepare(struct fixture *f)
 		f->images[i] = i == 0 ? &f->sender : &f->receiver;
 	for (uint32_t i = 0; i < CHIPS * CHIPS; i++)
 		f->topology.path_db[i] = 50;
-	f->options = (struct cats_network_options){
+	f->options = (struct cats_chips_options){
 		.images = f->images,
 		.medium = {.topology = &f->topology, .seed = 1},
 		.drift_ppm = 40,
@@ -97,7 +97,7 @@ static void create(struct fixture *f)
 {
 	struct cats_error error = {0};
 
-	if (cats_network_create(&f->network, &f->options, &error) < 0)
+	if (cats_chips_create(&f->chips, &f->options, &error) < 0)
 		fail_msg("%s", error.text);
 }
 
@@ -105,14 +105,14 @@ static void run(struct fixture *f, cats_time until)
 {
 	struct cats_error error = {0};
 
-	if (cats_network_run(f->network, until, &error) < 0)
+	if (cats_chips_run(f->chips, until, &error) < 0)
 		fail_msg("%s", error.text);
-	assert_int_equal(cats_network_time(f->network), until);
+	assert_int_equal(cats_chips_time(f->chips), until);
 }
 
 static void finish(struct fixture *f)
 {
-	cats_network_free(f->network);
+	cats_chips_free(f->chips);
 	cats_elf_free(&f->sender);
 	cats_elf_free(&f->receiver);
 }
@@ -140,7 +140,7 @@ static void frames_come_through_sealed_and_opened(void **state)
 	create(&f);
 	run(&f, LONG_ENOUGH);
 	assert_int_equal(f.sent, AIR_FRAMES);
-	assert_int_equal(cats_network_frames(f.network), AIR_FRAMES);
+	assert_int_equal(cats_chips_frames(f.chips), AIR_FRAMES);
 	for (uint32_t chip = 1; chip < CHIPS; chip++) {
 		assert_int_equal(f.heard[chip][CATS_RECEIVED], AIR_FRAMES);
 		assert_int_equal(records(&f, chip), AIR_FRAMES);
@@ -167,7 +167,7 @@ static void time_passes_alike(void **state)
 	run(&f, LONG_ENOUGH);
 	for (uint32_t k = 1; k < AIR_FRAMES; k++) {
 		const cats_time first = f.starts[k - 1], second = f.starts[k];
-		const struct cats_clock *sender = cats_network_clock(f.network, 0);
+		const struct cats_clock *sender = cats_chips_clock(f.chips, 0);
 
 		assert_in_range(cats_clock_local(sender, second) - cats_clock_local(sender, first),
 				AIR_PERIOD_US * US - 1, AIR_PERIOD_US * US + 1);
@@ -175,7 +175,7 @@ static void time_passes_alike(void **state)
 		length += f.ends[k] - f.starts[k];
 	}
 	for (uint32_t chip = 1; chip < CHIPS; chip++) {
-		const struct cats_clock *receiver = cats_network_clock(f.network, chip);
+		const struct cats_clock *receiver = cats_chips_clock(f.chips, chip);
 		const uint32_t captured =
 			record(&f, chip, AIR_FRAMES - 1).captured_us - record(&f, chip, 0).captured_us;
 		const cats_time passed =
@@ -184,7 +184,7 @@ static void time_passes_alike(void **state)
 		assert_true(passed != f.starts[AIR_FRAMES - 1] - f.starts[0]);
 		assert_in_range(captured, passed / US - 1, passed / US + 1);
 	}
-	assert_int_equal(cats_network_air(f.network), length + f.ends[0] - f.starts[0]);
+	assert_int_equal(cats_chips_air(f.chips), length + f.ends[0] - f.starts[0]);
 	finish(&f);
 }
 
@@ -200,14 +200,14 @@ static void time_is_accounted_for(void **state)
 	run(&f, LONG_ENOUGH);
 	for (uint32_t k = 0; k < AIR_FRAMES; k++)
 		air += cats_radio_air(air_length(k) + 4);
-	cats_network_spent(spent, f.network, 0);
+	cats_chips_spent(spent, f.chips, 0);
 	assert_int_equal(spent[CATS_DRAW_HEAR], 0);
 	/* Ramp-up 40 us, and 4 us after an END that is 0.7 us before the air's. */
 	assert_int_equal(spent[CATS_DRAW_SEND], air + AIR_FRAMES * (44 * US - 45));
 	assert_in_range(f.spans[0][CATS_DRAW_SEND], spent[CATS_DRAW_SEND] - 40, spent[CATS_DRAW_SEND] + 40);
 	assert_in_range(spent[CATS_DRAW_CPU], 1, spent[CATS_DRAW_BASE] / 20); /* it sleeps */
 	assert_in_range(f.spans[0][CATS_DRAW_CPU], spent[CATS_DRAW_CPU] * 9 / 10, spent[CATS_DRAW_CPU]);
-	cats_network_spent(spent, f.network, 1);
+	cats_chips_spent(spent, f.chips, 1);
 	assert_in_range(spent[CATS_DRAW_HEAR], LONG_ENOUGH - 1000 * US, LONG_ENOUGH - 300 * US);
 	assert_int_equal(spent[CATS_DRAW_SEND], 0);
 	finish(&f);
@@ -238,9 +238,9 @@ static void settings(struct fixture *f, uint32_t chip, uint32_t address, uint32_
 	const uint32_t words[2] = {address, frequency};
 	struct cats_error error = {0};
 
-	assert_int_equal(cats_m4_write(cats_chip_core(cats_network_chip(f->network, chip)), AIR_SETTINGS, words,
-				       sizeof words, &error),
-			 CATS_OK);
+	assert_int_equal(
+		cats_m4_write(cats_chip_core(cats_chips_at(f->chips, chip)), AIR_SETTINGS, words, sizeof words, &error),
+		CATS_OK);
 }
 
 static void another_address_or_frequency_is_not_heard(void **state)
@@ -297,7 +297,7 @@ static void a_frame_is_cut_off(void **state)
 	create(&f);
 	run(&f, cut);
 	assert_int_equal(f.sent, whole);
-	cats_network_cut_power(f.network, 0);
+	cats_chips_cut_power(f.chips, 0);
 	run(&f, cut + 10000 * US);
 	assert_int_equal(f.sent, whole + 1);
 	for (uint32_t chip = 1; chip < CHIPS; chip++) {
@@ -309,10 +309,10 @@ static void a_frame_is_cut_off(void **state)
 		assert_int_equal(r.k, whole);
 		assert_false(r.authentic || r.crc_right);
 	}
-	cats_network_give_power(f.network, 0);
+	cats_chips_give_power(f.chips, 0);
 	run(&f, cut + 10000 * US + LONG_ENOUGH);
 	assert_int_equal(f.sent, whole + 1 + AIR_FRAMES);
-	cats_network_spent(spent, f.network, 0);
+	cats_chips_spent(spent, f.chips, 0);
 	assert_in_range(spent[CATS_DRAW_BASE], cut - 300 * US + LONG_ENOUGH - 40 * US, cut + LONG_ENOUGH + 40 * US);
 	assert_int_equal(record(&f, 1, whole + 1).k, 0);
 	assert_true(record(&f, 1, whole + 1).authentic);
@@ -327,7 +327,7 @@ static void a_reset_begins_again(void **state)
 	prepare(&f);
 	create(&f);
 	run(&f, 5 * AIR_PERIOD_US * US);
-	cats_network_pull_reset(f.network, 1);
+	cats_chips_pull_reset(f.chips, 1);
 	run(&f, LONG_ENOUGH);
 	assert_int_equal(records(&f, 1), AIR_FRAMES);
 	assert_int_equal(records(&f, 2), AIR_FRAMES);
@@ -349,8 +349,7 @@ static void runs_are_reproducible(void **state)
 		create(&f[i]);
 		run(&f[i], LONG_ENOUGH);
 		for (uint32_t chip = 0; chip < CHIPS; chip++)
-			instructions[i][chip] =
-				cats_m4_instructions(cats_chip_core(cats_network_chip(f[i].network, chip)));
+			instructions[i][chip] = cats_m4_instructions(cats_chip_core(cats_chips_at(f[i].chips, chip)));
 	}
 	assert_memory_equal(instructions[0], instructions[1], sizeof instructions[0]);
 	assert_memory_equal(f[0].serial_bytes, f[1].serial_bytes, sizeof f[0].serial_bytes);
@@ -370,7 +369,7 @@ static void a_chip_that_stops_is_named(void **state)
 	prepare(&f);
 	create(&f);
 	settings(&f, 2, AIR_ADDRESS, 101);
-	assert_int_equal(cats_network_run(f.network, LONG_ENOUGH, &error), CATS_ERR_MISMATCH);
+	assert_int_equal(cats_chips_run(f.chips, LONG_ENOUGH, &error), CATS_ERR_MISMATCH);
 	if (strstr(error.text, "node 2 at ") != error.text || !strstr(error.text, "RADIO: FREQUENCY: 0x00000065"))
 		fail_msg("%s", error.text);
 	finish(&f);
@@ -388,9 +387,9 @@ static void a_chip_that_exits_is_silent(void **state)
 	f.images[2] = &hello;
 	create(&f);
 	run(&f, LONG_ENOUGH);
-	assert_non_null(cats_network_stopped(f.network, 2));
-	assert_int_equal(cats_network_stopped(f.network, 2)->stop, CATS_M4_BREAKPOINT);
-	assert_null(cats_network_stopped(f.network, 1));
+	assert_non_null(cats_chips_stopped(f.chips, 2));
+	assert_int_equal(cats_chips_stopped(f.chips, 2)->stop, CATS_M4_BREAKPOINT);
+	assert_null(cats_chips_stopped(f.chips, 1));
 	assert_int_equal(records(&f, 1), AIR_FRAMES);
 	finish(&f);
 	cats_elf_free(&hello);

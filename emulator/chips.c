@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Chips in turns, and the air between them. See network.h. */
-#include "emulator/network.h"
+/* Chips in turns, and the air between them. See chips.h. */
+#include "emulator/chips.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ struct flight {
 };
 
 struct station {
-	struct cats_network *network;
+	struct cats_chips *chips;
 	uint32_t self;
 	struct cats_chip *chip;
 	struct cats_peripheral *radio;
@@ -55,8 +55,8 @@ struct station {
 	cats_time busy_from, busy_to;
 };
 
-struct cats_network {
-	struct cats_network_options options;
+struct cats_chips {
+	struct cats_chips_options options;
 	struct cats_topology topology;
 	uint32_t count;
 	struct station *stations;               /* [count] */
@@ -76,7 +76,7 @@ static cats_time global_of(const struct station *s, uint64_t local)
 	return cats_clock_global(&s->clock, (cats_time)local);
 }
 
-static void fail(struct cats_network *n, enum cats_status status)
+static void fail(struct cats_chips *n, enum cats_status status)
 {
 	if (n->status == CATS_OK)
 		n->status = status;
@@ -84,7 +84,7 @@ static void fail(struct cats_network *n, enum cats_status status)
 
 /* ---- The air ---- */
 
-static struct cats_medium *medium_of(struct cats_network *n, uint32_t frequency)
+static struct cats_medium *medium_of(struct cats_chips *n, uint32_t frequency)
 {
 	struct cats_medium **medium = &n->media[frequency % FREQUENCIES];
 
@@ -99,7 +99,7 @@ static bool same_tuning(const struct cats_tuning *a, const struct cats_tuning *b
 }
 
 /* Does not happen: a sender's frames are 40 us apart, and each is forgotten sooner after its end. */
-static struct flight *free_flight(struct cats_network *n)
+static struct flight *free_flight(struct cats_chips *n)
 {
 	for (uint32_t i = 0; i < FLIGHTS; i++)
 		if (n->flights[i].frame == NULL)
@@ -111,7 +111,7 @@ static struct flight *free_flight(struct cats_network *n)
 static void on_begin(void *context, uint64_t at, const struct cats_tuning *tuning)
 {
 	struct station *s = context;
-	struct cats_network *n = s->network;
+	struct cats_chips *n = s->chips;
 	struct cats_medium *medium = medium_of(n, tuning->frequency);
 	struct flight *f = free_flight(n);
 
@@ -157,7 +157,7 @@ static void on_end(void *context, uint64_t at, bool cut)
 	f->cut = cut;
 	if (cut)
 		f->frame->end = global_of(s, at);
-	s->network->air += f->frame->end - f->frame->start;
+	s->chips->air += f->frame->end - f->frame->start;
 }
 
 static void on_listen(void *context, uint64_t at, const struct cats_tuning *tuning)
@@ -167,7 +167,7 @@ static void on_listen(void *context, uint64_t at, const struct cats_tuning *tuni
 	s->since = global_of(s, at);
 	s->tuning = *tuning;
 	s->takes = NULL;
-	s->listens = medium_of(s->network, tuning->frequency);
+	s->listens = medium_of(s->chips, tuning->frequency);
 	if (s->listens != NULL)
 		cats_medium_listen(s->listens, s->self, s->since);
 }
@@ -191,7 +191,7 @@ static bool may_hear(const struct station *s, const struct flight *f)
 /* The frame whose ADDRESS is next, or NULL. */
 static struct flight *next_flight(const struct station *s)
 {
-	struct cats_network *n = s->network;
+	struct cats_chips *n = s->chips;
 	struct flight *next = NULL;
 	uint32_t open = n->open;
 
@@ -240,8 +240,8 @@ static uint8_t on_take(void *context, uint32_t index)
 	if (index < f->frame->bytes)
 		return f->frame->pdu[index];
 	if (!f->cut)
-		fail(s->network, cats_fail(s->network->error, CATS_ERR_MISMATCH,
-					   "network: node %u is ahead of what it hears", s->self));
+		fail(s->chips, cats_fail(s->chips->error, CATS_ERR_MISMATCH,
+					 "network: node %u is ahead of what it hears", s->self));
 	return 0;
 }
 
@@ -260,7 +260,7 @@ static bool on_finish(void *context)
 
 static void observe_span(struct station *s, enum cats_draw draw, cats_time from, cats_time to)
 {
-	const struct cats_observer *o = &s->network->options.observer;
+	const struct cats_observer *o = &s->chips->options.observer;
 
 	if (o->span != NULL && to > from)
 		o->span(o->context, s->self, draw, from, to);
@@ -283,7 +283,7 @@ static void on_power(void *context, uint64_t at, enum cats_radio_power power)
 
 /* ---- What happened ---- */
 
-static void tell_of(struct cats_network *n, const struct flight *f)
+static void tell_of(struct cats_chips *n, const struct flight *f)
 {
 	const struct cats_observer *o = &n->options.observer;
 
@@ -298,7 +298,7 @@ static void tell_of(struct cats_network *n, const struct flight *f)
 }
 
 /* Frames that all receivers have done with: also of one that was cut off they wait for the end. */
-static void close_flights(struct cats_network *n)
+static void close_flights(struct cats_chips *n)
 {
 	for (;;) {
 		struct flight *first = NULL;
@@ -337,16 +337,25 @@ static void note_work(struct station *s, cats_time from)
 static void on_serial(void *context, uint64_t time, uint32_t uarte, uint8_t byte)
 {
 	struct station *s = context;
-	const struct cats_network_options *o = &s->network->options;
+	const struct cats_chips_options *o = &s->chips->options;
 
 	if (o->serial != NULL && uarte == 0)
 		o->serial(o->context, s->self, global_of(s, time), byte);
 }
 
+static void on_pin(void *context, uint64_t time, uint32_t pin, bool high)
+{
+	struct station *s = context;
+	const struct cats_chips_options *o = &s->chips->options;
+
+	if (o->pin != NULL)
+		o->pin(o->context, s->self, global_of(s, time), pin, high);
+}
+
 static void on_reset(void *context, uint64_t time, enum cats_reset cause)
 {
 	struct station *s = context;
-	const struct cats_network_options *o = &s->network->options;
+	const struct cats_chips_options *o = &s->chips->options;
 
 	if (o->reset != NULL)
 		o->reset(o->context, s->self, global_of(s, time), cause);
@@ -360,7 +369,7 @@ static bool runs(const struct station *s)
 }
 
 /* When the chip next does something by itself, global; not before now. */
-static cats_time awakes(const struct cats_network *n, const struct station *s)
+static cats_time awakes(const struct cats_chips *n, const struct station *s)
 {
 	const uint64_t next = cats_chip_next(s->chip);
 	cats_time time;
@@ -371,7 +380,7 @@ static cats_time awakes(const struct cats_network *n, const struct station *s)
 	return time > n->now ? time : n->now;
 }
 
-static cats_time turn_end(const struct cats_network *n, cats_time until)
+static cats_time turn_end(const struct cats_chips *n, cats_time until)
 {
 	cats_time end = CATS_TIME_MAX - AHEAD, on_air = CATS_TIME_MAX;
 
@@ -392,11 +401,13 @@ static cats_time turn_end(const struct cats_network *n, cats_time until)
 	return end < until ? end : until;
 }
 
-static void describe_stop(struct cats_network *n, const struct station *s)
+static void describe_stop(struct cats_chips *n, const struct station *s)
 {
 	char text[TEXT_BYTES];
 
 	cats_chip_describe(text, sizeof text, s->chip, &s->stopped);
+	for (char *end = strchr(text, '\n'); end != NULL; end = strchr(end, '\n'))
+		*end = ','; /* an error is one line */
 	fail(n, cats_fail(n->error, CATS_ERR_MISMATCH, "node %u at %.3f us: %s", s->self, cats_time_us(n->now), text));
 }
 
@@ -411,7 +422,7 @@ static void silence(struct station *s)
 	on_power(s, now, CATS_RADIO_OFF);
 }
 
-static void turn(struct cats_network *n, struct station *s, cats_time end)
+static void turn(struct cats_chips *n, struct station *s, cats_time end)
 {
 	const cats_time local = cats_clock_local(&s->clock, end);
 
@@ -427,7 +438,7 @@ static void turn(struct cats_network *n, struct station *s, cats_time end)
 }
 
 /* Those that slept over the end of the latest turns come up to now. */
-static void catch_up(struct cats_network *n)
+static void catch_up(struct cats_chips *n)
 {
 	for (uint32_t i = 0; i < n->count && n->status == CATS_OK; i++) {
 		struct station *s = &n->stations[i];
@@ -440,7 +451,7 @@ static void catch_up(struct cats_network *n)
 	}
 }
 
-enum cats_status cats_network_run(struct cats_network *n, cats_time until, struct cats_error *error)
+enum cats_status cats_chips_run(struct cats_chips *n, cats_time until, struct cats_error *error)
 {
 	n->status = CATS_OK;
 	n->error = error;
@@ -459,25 +470,25 @@ enum cats_status cats_network_run(struct cats_network *n, cats_time until, struc
 	return n->status;
 }
 
-void cats_network_halt(struct cats_network *n)
+void cats_chips_halt(struct cats_chips *n)
 {
 	n->halted = true;
 }
 
 /* ---- A network ---- */
 
-static enum cats_status create_station(struct cats_network *n, uint32_t i, struct cats_error *error)
+static enum cats_status create_station(struct cats_chips *n, uint32_t i, struct cats_error *error)
 {
 	struct station *s = &n->stations[i];
-	const struct cats_network_options *o = &n->options;
+	const struct cats_chips_options *o = &n->options;
 	const struct cats_chip_options options = {
 		.fast = o->fast,
 		.seed = cats_random_key(o->medium.seed, i),
-		.host = {.context = s, .serial = on_serial, .reset = on_reset},
+		.host = {.context = s, .serial = on_serial, .pin = on_pin, .reset = on_reset},
 	};
 	enum cats_status status;
 
-	s->network = n;
+	s->chips = n;
 	s->self = i;
 	s->powered = true;
 	s->clock = cats_clock_draw(o->medium.seed, i, o->drift_ppm, o->power_on);
@@ -493,10 +504,10 @@ static enum cats_status create_station(struct cats_network *n, uint32_t i, struc
 	return CATS_OK;
 }
 
-enum cats_status cats_network_create(struct cats_network **out, const struct cats_network_options *options,
-				     struct cats_error *error)
+enum cats_status cats_chips_create(struct cats_chips **out, const struct cats_chips_options *options,
+				   struct cats_error *error)
 {
-	struct cats_network *n = calloc(1, sizeof *n);
+	struct cats_chips *n = calloc(1, sizeof *n);
 	enum cats_status status = CATS_OK;
 
 	*out = NULL;
@@ -512,14 +523,14 @@ enum cats_status cats_network_create(struct cats_network **out, const struct cat
 	for (uint32_t i = 0; status == CATS_OK && i < n->count; i++)
 		status = create_station(n, i, error);
 	if (status < 0) {
-		cats_network_free(n);
+		cats_chips_free(n);
 		return status;
 	}
 	*out = n;
 	return CATS_OK;
 }
 
-void cats_network_free(struct cats_network *n)
+void cats_chips_free(struct cats_chips *n)
 {
 	if (n == NULL)
 		return;
@@ -531,34 +542,34 @@ void cats_network_free(struct cats_network *n)
 	free(n);
 }
 
-cats_time cats_network_time(const struct cats_network *n)
+cats_time cats_chips_time(const struct cats_chips *n)
 {
 	return n->now;
 }
 
-uint32_t cats_network_chips(const struct cats_network *n)
+uint32_t cats_chips_count(const struct cats_chips *n)
 {
 	return n->count;
 }
 
-const struct cats_clock *cats_network_clock(const struct cats_network *n, uint32_t chip)
+const struct cats_clock *cats_chips_clock(const struct cats_chips *n, uint32_t chip)
 {
 	return &n->stations[chip].clock;
 }
 
-struct cats_chip *cats_network_chip(const struct cats_network *n, uint32_t chip)
+struct cats_chip *cats_chips_at(const struct cats_chips *n, uint32_t chip)
 {
 	return n->stations[chip].chip;
 }
 
-const struct cats_m4_stopped *cats_network_stopped(const struct cats_network *n, uint32_t chip)
+const struct cats_m4_stopped *cats_chips_stopped(const struct cats_chips *n, uint32_t chip)
 {
 	const struct station *s = &n->stations[chip];
 
 	return s->stopped.stop == CATS_M4_LIMIT ? NULL : &s->stopped;
 }
 
-void cats_network_cut_power(struct cats_network *n, uint32_t chip)
+void cats_chips_cut_power(struct cats_chips *n, uint32_t chip)
 {
 	struct station *s = &n->stations[chip];
 
@@ -569,7 +580,7 @@ void cats_network_cut_power(struct cats_network *n, uint32_t chip)
 }
 
 /* The chip's time stood still. */
-void cats_network_give_power(struct cats_network *n, uint32_t chip)
+void cats_chips_give_power(struct cats_chips *n, uint32_t chip)
 {
 	struct station *s = &n->stations[chip];
 
@@ -579,13 +590,13 @@ void cats_network_give_power(struct cats_network *n, uint32_t chip)
 	s->clock.offset += (cats_time)cats_chip_now(s->chip) - cats_clock_local(&s->clock, n->now);
 }
 
-void cats_network_pull_reset(struct cats_network *n, uint32_t chip)
+void cats_chips_pull_reset(struct cats_chips *n, uint32_t chip)
 {
 	if (runs(&n->stations[chip]))
 		cats_chip_reset(n->stations[chip].chip, CATS_RESET_PIN);
 }
 
-void cats_network_spent(cats_time spent[CATS_DRAWS], const struct cats_network *n, uint32_t chip)
+void cats_chips_spent(cats_time spent[CATS_DRAWS], const struct cats_chips *n, uint32_t chip)
 {
 	const struct station *s = &n->stations[chip];
 	const uint64_t now = cats_chip_now(s->chip);
@@ -598,12 +609,12 @@ void cats_network_spent(cats_time spent[CATS_DRAWS], const struct cats_network *
 			(cats_time)(now - s->power_local);
 }
 
-uint64_t cats_network_frames(const struct cats_network *n)
+uint64_t cats_chips_frames(const struct cats_chips *n)
 {
 	return n->frames;
 }
 
-cats_time cats_network_air(const struct cats_network *n)
+cats_time cats_chips_air(const struct cats_chips *n)
 {
 	return n->air;
 }

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MIT */
+/* Nodes as they are on a desk. See stage.h. */
+#include "emulator/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/checksum.h"
+#include "deploy/network.h"
+#include "emulator/uarte.h"
+#include "ports/nrf52840/layout.h"
+
+#define MS (1000 * CATS_TIME_US)
+#define BYTE_TIME (10 * CATS_TIME_US) /* on the line */
+#define POWER_ON (5 * MS)             /* within so long all nodes have power */
+#define BOOT_MAX (1000 * MS)
+#define STEP (250 * CATS_TIME_US) /* after which is looked whether everybody is quiet */
+/* So long nobody computes, sends or writes once an inference is over; and before one is given up as lost, longer than
+ * any gather's deadline. */
+#define QUIET (10 * MS)
+#define LOST (5000 * MS)
+#define INFERENCE_MAX (120000 * MS)
+
+#define LED_PIN 13U
+
+struct cats_stage {
+	struct cats_stage_options options;
+	uint32_t count, source, sink;
+	struct cats_chips *chips;
+	struct cats_log *log;
+	bool ready[CATS_DEVICES_MAX];
+	bool infers; /* observers are told */
+	/* Of the inference at hand. */
+	struct cats_stage_report report;
+	bool took_part[CATS_DEVICES_MAX];
+	bool lit[CATS_DEVICES_MAX];
+	cats_time result_time;
+	int32_t *outputs;
+	uint8_t *there;
+	struct cats_lack *lacks;
+	size_t lack_room;
+	uint64_t whole; /* values that all nodes wait for */
+	cats_time spent[CATS_DEVICES_MAX][CATS_DRAWS], spent_before[CATS_DEVICES_MAX][CATS_DRAWS];
+	uint64_t instructions[CATS_DEVICES_MAX], instructions_before[CATS_DEVICES_MAX];
+	enum cats_status status; /* of what went wrong in a callback */
+	struct cats_error *error;
+};
+
+static const struct cats_shard_header *header(const struct cats_stage *s, uint32_t node)
+{
+	return cats_shards_header(s->options.shards, node);
+}
+
+static const struct cats_shard_site *site_of(const struct cats_stage *s, uint32_t node, uint32_t site)
+{
+	const uint8_t *shard = s->options.shards->bytes[node];
+
+	return (const struct cats_shard_site *)(const void *)(shard + header(s, node)->sites) + site;
+}
+
+static const struct cats_shard_sender *senders_of(const struct cats_stage *s, uint32_t node, uint32_t site)
+{
+	return (const struct cats_shard_sender *)(const void *)(s->options.shards->bytes[node] +
+								site_of(s, node, site)->senders);
+}
+
+static void fail(struct cats_stage *s, enum cats_status status)
+{
+	if (s->status == CATS_OK && status < 0) {
+		s->status = status;
+		cats_chips_halt(s->chips);
+	}
+}
+
+/* ---- Lines ---- */
+
+static bool begins(const char **rest, const char *text, const char *word)
+{
+	const size_t length = strlen(word);
+
+	*rest = text + length;
+	return strncmp(text, word, length) == 0;
+}
+
+/* " 123"; false: it is not there. */
+static bool number(int64_t *out, const char **text)
+{
+	char *end;
+
+	if (**text != ' ')
+		return false;
+	*out = strtoll(*text, &end, 10);
+	if (end == *text)
+		return false;
+	*text = end;
+	return true;
+}
+
+static bool field(int64_t *out, const char **text, const char *name)
+{
+	const char *rest;
+
+	if (!begins(&rest, *text, name) || !number(out, &rest))
+		return false;
+	*text = rest;
+	return true;
+}
+
+static bool read_outputs(struct cats_stage *s, const char *text)
+{
+	for (uint32_t i = 0; i < s->report.rows * s->report.columns; i++) {
+		int64_t value = 0;
+		const char *rest;
+
+		if (i > 0 && i % s->report.columns == 0 && begins(&rest, text, " /"))
+			text = rest;
+		s->there[i] = !begins(&rest, text, " -") || (rest[0] >= '0' && rest[0] <= '9');
+		if (s->there[i] && !number(&value, &text))
+			return false;
+		if (!s->there[i])
+			text = rest;
+		s->outputs[i] = (int32_t)value;
+	}
+	return *text == '\0';
+}
+
+/* "result epoch 1 inference 3 [class 5 ]share 17/20 outputs 1 2 3 / 4 - 6" */
+static bool read_result(struct cats_stage *s, const char *text)
+{
+	int64_t epoch, inference, class_ = -1, arrived, expected;
+	const char *rest;
+
+	if (!field(&epoch, &text, " epoch") || !field(&inference, &text, " inference"))
+		return false;
+	if (begins(&rest, text, " class") && !field(&class_, &text, " class"))
+		return false;
+	if (!field(&arrived, &text, " share") || *text != '/')
+		return false;
+	expected = strtoll(text + 1, (char **)&rest, 10);
+	text = rest;
+	s->report.class_ = (int32_t)class_;
+	return arrived <= expected && begins(&rest, text, " outputs") && read_outputs(s, rest);
+}
+
+static bool add_lack(struct cats_stage *s, const struct cats_lack *lack)
+{
+	struct cats_stage_report *r = &s->report;
+
+	if (r->lack_count == s->lack_room) {
+		const size_t room = s->lack_room == 0 ? 64 : 2 * s->lack_room;
+		struct cats_lack *grown = realloc(s->lacks, room * sizeof *grown);
+
+		if (grown == NULL)
+			return false;
+		s->lacks = grown;
+		s->lack_room = room;
+	}
+	s->lacks[r->lack_count++] = *lack;
+	return true;
+}
+
+/* Whether the plan has that packet; the values in it. */
+static bool values_of(uint64_t *values, const struct cats_stage *s, const struct cats_lack *lack)
+{
+	const struct cats_shard_site *site = site_of(s, lack->receiver, lack->site);
+	struct cats_message message;
+	struct cats_packet_span span;
+
+	if (lack->sender >= s->count)
+		return false;
+	message = cats_message_of(site->tokens,
+				  (uint32_t)senders_of(s, lack->receiver, lack->site)[lack->sender].columns *
+					  site->column_bytes,
+				  header(s, lack->receiver)->payload_max);
+	if (lack->packet >= message.packets)
+		return false;
+	span = cats_message_span(&message, lack->packet);
+	*values = (uint64_t)span.count * span.bytes / site->column_bytes;
+	return true;
+}
+
+/* "lacks at site 3: 5.0 5.2" */
+static bool read_lacks(struct cats_stage *s, uint32_t node, const char *text)
+{
+	int64_t site, sender, packet;
+
+	if (!number(&site, &text) || site < 0 || site >= header(s, node)->site_count || *text++ != ':')
+		return false;
+	while (number(&sender, &text)) {
+		struct cats_lack lack = {.site = (uint16_t)site, .receiver = (uint16_t)node};
+		uint64_t values;
+		char *end;
+
+		if (*text != '.' || sender < 0 || sender >= s->count)
+			return false;
+		packet = strtoll(text + 1, &end, 10);
+		text = end;
+		lack.sender = (uint16_t)sender;
+		lack.packet = (uint16_t)packet;
+		if (packet < 0 || packet > UINT16_MAX || !values_of(&values, s, &lack))
+			return false;
+		if (!add_lack(s, &lack)) {
+			fail(s, cats_fail(s->error, CATS_ERR_MEMORY, "emulation: out of memory"));
+			return true;
+		}
+		s->report.arrived -= values;
+	}
+	return *text == '\0';
+}
+
+static bool read_line(struct cats_stage *s, const struct cats_log_line *line)
+{
+	const char *rest;
+
+	if (begins(&rest, line->text, "node: ")) {
+		s->ready[line->node] = true;
+	} else if (begins(&rest, line->text, "result")) {
+		if (line->node != s->sink || s->report.has_result)
+			return true;
+		s->report.has_result = true;
+		s->result_time = line->time;
+		return read_result(s, rest);
+	} else if (begins(&rest, line->text, "lacks at site")) {
+		return read_lacks(s, line->node, rest);
+	} else if (begins(&rest, line->text, "waiting: ") || begins(&rest, line->text, "input refused")) {
+		fail(s, cats_fail(s->error, CATS_ERR_MISMATCH, "node %u: %s", line->node, line->text));
+	}
+	return true;
+}
+
+static void on_line(void *context, const struct cats_log_line *line)
+{
+	struct cats_stage *s = context;
+
+	if (s->status == CATS_OK && !read_line(s, line))
+		fail(s, cats_fail(s->error, CATS_ERR_MISMATCH, "node %u: not as this program knows it: %.200s",
+				  line->node, line->text));
+}
+
+/* ---- What the network tells ---- */
+
+static void on_serial(void *context, uint32_t chip, cats_time time, uint8_t byte)
+{
+	struct cats_stage *s = context;
+
+	fail(s, cats_log_byte(s->log, chip, time, byte, s->error));
+}
+
+static void on_pin(void *context, uint32_t chip, cats_time time, uint32_t pin, bool high)
+{
+	struct cats_stage *s = context;
+
+	(void)time;
+	if (pin != LED_PIN)
+		return;
+	if (s->lit[chip] == high)
+		s->took_part[chip] = true;
+	s->lit[chip] = !high;
+}
+
+static void on_reset(void *context, uint32_t chip, cats_time time, enum cats_reset cause)
+{
+	struct cats_stage *s = context;
+
+	(void)time;
+	(void)cause;
+	s->ready[chip] = false;
+	s->report.resets++;
+	fail(s, cats_log_reset(s->log, chip, s->error));
+}
+
+static void on_span(void *context, uint32_t node, enum cats_draw draw, cats_time from, cats_time to)
+{
+	struct cats_stage *s = context;
+	const struct cats_observer *o = &s->options.observer;
+
+	if (s->infers && to > s->report.start && o->span != NULL)
+		o->span(o->context, node, draw, from > s->report.start ? from : s->report.start, to);
+}
+
+static void on_sent(void *context, const struct cats_transmission *frame)
+{
+	struct cats_stage *s = context;
+
+	if (s->infers && s->options.observer.sent != NULL)
+		s->options.observer.sent(s->options.observer.context, frame);
+}
+
+static void on_heard(void *context, const struct cats_transmission *frame, uint32_t receiver,
+		     enum cats_reception result, double dbm)
+{
+	struct cats_stage *s = context;
+
+	if (s->infers && s->options.observer.heard != NULL)
+		s->options.observer.heard(s->options.observer.context, frame, receiver, result, dbm);
+}
+
+/* ---- Making it ---- */
+
+static enum cats_status create_chips(struct cats_stage *s, struct cats_error *error)
+{
+	const struct cats_stage_options *o = &s->options;
+	const struct cats_elf *images[CATS_DEVICES_MAX];
+	const struct cats_chips_options options = {
+		.images = images,
+		.medium = {.topology = o->topology,
+			   .link_loss = o->link_loss,
+			   .burst_share = o->burst_share,
+			   .seed = o->seed},
+		.drift_ppm = o->drift_ppm,
+		.power_on = POWER_ON,
+		.fast = o->fast,
+		.observer = {.context = s,
+			     .span = o->observer.span ? on_span : NULL,
+			     .sent = o->observer.sent ? on_sent : NULL,
+			     .heard = o->observer.heard ? on_heard : NULL},
+		.serial = on_serial,
+		.pin = on_pin,
+		.reset = on_reset,
+		.context = s,
+	};
+
+	for (uint32_t i = 0; i < s->count; i++)
+		images[i] = o->firmware;
+	return cats_chips_create(&s->chips, &options, error);
+}
+
+static enum cats_status create_log(struct cats_stage *s, struct cats_error *error)
+{
+	const struct cats_clock *clocks[CATS_DEVICES_MAX];
+
+	for (uint32_t i = 0; i < s->count; i++)
+		clocks[i] = cats_chips_clock(s->chips, i);
+	return cats_log_create(&s->log, clocks, s->count, s->options.keeps_log, on_line, s, error);
+}
+
+/* As cats firmware does. */
+static enum cats_status flash(struct cats_stage *s, const struct cats_network *network, uint32_t node,
+			      struct cats_error *error)
+{
+	struct cats_m4 *core = cats_chip_core(cats_chips_at(s->chips, node));
+	const struct cats_identity_page page = cats_network_identity(network, node);
+	const size_t bytes = s->options.shards->sizes[node];
+	enum cats_status status;
+
+	if (bytes > CATS_LAYOUT_SHARD_BYTES)
+		return cats_fail(error, CATS_ERR_MISMATCH, "%s: node %u: a shard of %zu bytes: flash has %d for it",
+				 s->options.shards->name, node, bytes, CATS_LAYOUT_SHARD_BYTES);
+	status = cats_m4_write(core, CATS_LAYOUT_SHARD, s->options.shards->bytes[node], bytes, error);
+	return status < 0 ? status : cats_m4_write(core, CATS_LAYOUT_IDENTITY, &page, sizeof page, error);
+}
+
+static enum cats_status run(struct cats_stage *s, cats_time until, struct cats_error *error)
+{
+	enum cats_status status;
+
+	s->error = error;
+	status = cats_chips_run(s->chips, until, error);
+	return status < 0 ? status : s->status;
+}
+
+/* Nobody computes or is in the middle of a line. */
+static bool is_quiet(const struct cats_stage *s)
+{
+	const cats_time now = cats_chips_time(s->chips);
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		const uint64_t next = cats_chip_next(cats_chips_at(s->chips, i));
+
+		if (cats_chips_stopped(s->chips, i) == NULL &&
+		    (next <= (uint64_t)cats_clock_local(cats_chips_clock(s->chips, i), now) ||
+		     cats_log_is_open(s->log, i)))
+			return false;
+	}
+	return true;
+}
+
+/* Until all have been ready and quiet for a while. */
+static enum cats_status boot(struct cats_stage *s, struct cats_error *error)
+{
+	enum cats_status status = CATS_OK;
+	cats_time busy = 0;
+	uint32_t ready = 0;
+
+	while (status == CATS_OK && cats_chips_time(s->chips) < BOOT_MAX && cats_chips_time(s->chips) < busy + QUIET) {
+		status = run(s, cats_chips_time(s->chips) + STEP, error);
+		while (ready < s->count && s->ready[ready])
+			ready++;
+		if (ready < s->count || !is_quiet(s))
+			busy = cats_chips_time(s->chips);
+	}
+	if (status == CATS_OK && ready < s->count)
+		status = cats_fail(error, CATS_ERR_MISMATCH, "node %u: it has not booted within a second", ready);
+	return status;
+}
+
+/* Values of others that a node has in its view of a site. */
+static uint64_t wanted_values(const struct cats_stage *s, uint32_t node, uint32_t site)
+{
+	const struct cats_shard_site *at = site_of(s, node, site);
+
+	return (uint64_t)at->tokens * (at->columns - (uint32_t)senders_of(s, node, site)[node].columns);
+}
+
+static enum cats_status examine(struct cats_stage *s, struct cats_error *error)
+{
+	const struct cats_shard_header *h = header(s, 0);
+	const uint32_t last = h->site_count - 1U;
+
+	s->source = h->source;
+	s->sink = h->sink == CATS_SINK_ALL ? 0 : h->sink;
+	s->report.rows = site_of(s, s->sink, last)->tokens;
+	s->report.columns = h->outputs;
+	s->outputs = calloc((size_t)s->report.rows * s->report.columns, sizeof *s->outputs);
+	s->there = calloc((size_t)s->report.rows * s->report.columns, 1);
+	if (!s->outputs || !s->there)
+		return cats_fail(error, CATS_ERR_MEMORY, "emulation: out of memory");
+	for (uint32_t node = 0; node < s->count; node++)
+		for (uint32_t site = 0; site < h->site_count; site++)
+			s->whole += wanted_values(s, node, site);
+	return CATS_OK;
+}
+
+enum cats_status cats_stage_create(struct cats_stage **out, const struct cats_stage_options *options,
+				   struct cats_error *error)
+{
+	struct cats_stage *s = calloc(1, sizeof *s);
+	struct cats_network network;
+	enum cats_status status;
+
+	*out = NULL;
+	if (s == NULL)
+		return cats_fail(error, CATS_ERR_MEMORY, "emulation: out of memory");
+	s->options = *options;
+	s->count = options->shards->devices;
+	status = examine(s, error);
+	if (status == CATS_OK)
+		status = create_chips(s, error);
+	if (status == CATS_OK)
+		status = create_log(s, error);
+	if (status == CATS_OK)
+		status = cats_network_make(&network, CATS_NETWORK_CHANNEL, &options->seed, error);
+	for (uint32_t i = 0; status == CATS_OK && i < s->count; i++)
+		status = flash(s, &network, i, error);
+	if (status == CATS_OK)
+		status = boot(s, error);
+	if (status < 0) {
+		cats_stage_free(s);
+		return status;
+	}
+	*out = s;
+	return CATS_OK;
+}
+
+void cats_stage_free(struct cats_stage *s)
+{
+	if (s == NULL)
+		return;
+	cats_chips_free(s->chips);
+	cats_log_free(s->log);
+	free(s->outputs);
+	free(s->there);
+	free(s->lacks);
+	free(s);
+}
+
+/* ---- An inference ---- */
+
+static void measure(const struct cats_stage *s, cats_time spent[][CATS_DRAWS], uint64_t *instructions)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		cats_chips_spent(spent[i], s->chips, i);
+		instructions[i] = cats_m4_instructions(cats_chip_core(cats_chips_at(s->chips, i)));
+	}
+}
+
+/* The mark, the length, the input, its checksum (ports/nrf52840/layout.h). */
+static enum cats_status send_input(struct cats_stage *s, const struct cats_fleet_input *input, struct cats_error *error)
+{
+	const void *payload = input->bytes ? (const void *)input->bytes : (const void *)input->values;
+	const uint32_t crc = cats_checksum(0, payload, input->count);
+	const size_t size = CATS_SERIAL_HEAD_BYTES + input->count + CATS_SERIAL_CRC_BYTES;
+	struct cats_peripheral *uarte = cats_chip_peripheral(cats_chips_at(s->chips, s->source), CATS_UARTE0_BASE);
+	const cats_time local = cats_clock_local(cats_chips_clock(s->chips, s->source), cats_chips_time(s->chips));
+	uint8_t *bytes = malloc(size);
+	enum cats_status status;
+
+	if (bytes == NULL || input->count > UINT16_MAX) {
+		free(bytes);
+		return cats_fail(error, CATS_ERR_MISMATCH, "an input of %zu bytes cannot be sent", input->count);
+	}
+	bytes[0] = CATS_SERIAL_MARK;
+	bytes[1] = (uint8_t)input->count;
+	bytes[2] = (uint8_t)(input->count >> 8);
+	memcpy(bytes + CATS_SERIAL_HEAD_BYTES, payload, input->count);
+	memcpy(bytes + CATS_SERIAL_HEAD_BYTES + input->count, &crc, sizeof crc);
+	status = cats_uarte_receive(uarte, bytes, size, error);
+	free(bytes);
+	s->report.start = cats_clock_global(cats_chips_clock(s->chips, s->source), local + (cats_time)size * BYTE_TIME);
+	return status;
+}
+
+static void begin(struct cats_stage *s)
+{
+	const struct cats_stage_report before = s->report;
+
+	s->report = (struct cats_stage_report){
+		.class_ = -1,
+		.rows = before.rows,
+		.columns = before.columns,
+		.outputs = s->outputs,
+		.there = s->there,
+		.took_part = s->took_part,
+		.spent = s->spent,
+		.instructions = s->instructions,
+		.expected = s->whole,
+		.arrived = s->whole,
+		.frames = cats_chips_frames(s->chips),
+		.air = cats_chips_air(s->chips),
+	};
+	memset(s->took_part, 0, sizeof s->took_part);
+	memset(s->there, 0, (size_t)before.rows * before.columns);
+	memset(s->outputs, 0, (size_t)before.rows * before.columns * sizeof *s->outputs);
+}
+
+/* Until everybody is quiet for good; what was spent until that quiet began. */
+static enum cats_status await(struct cats_stage *s, struct cats_error *error)
+{
+	const cats_time latest = s->report.start + INFERENCE_MAX;
+	enum cats_status status = CATS_OK;
+	uint64_t frames = cats_chips_frames(s->chips);
+	bool quiet = false;
+
+	s->report.end = s->report.start;
+	while (status == CATS_OK && cats_chips_time(s->chips) < latest &&
+	       cats_chips_time(s->chips) - s->report.end < (s->report.has_result ? QUIET : LOST)) {
+		const bool was_quiet = quiet;
+
+		status = run(s, cats_chips_time(s->chips) + STEP, error);
+		quiet = is_quiet(s) && cats_chips_frames(s->chips) == frames;
+		frames = cats_chips_frames(s->chips);
+		if (!quiet || !was_quiet) {
+			s->report.end = cats_chips_time(s->chips);
+			measure(s, s->spent, s->instructions);
+		}
+	}
+	return status;
+}
+
+static void finish(struct cats_stage *s)
+{
+	struct cats_stage_report *r = &s->report;
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		for (uint32_t d = 0; d < CATS_DRAWS; d++)
+			s->spent[i][d] -= s->spent_before[i][d];
+		s->instructions[i] -= s->instructions_before[i];
+		for (uint32_t site = 0; !s->took_part[i] && site < header(s, i)->site_count; site++)
+			r->arrived -= wanted_values(s, i, site);
+	}
+	r->frames = cats_chips_frames(s->chips) - r->frames;
+	r->air = cats_chips_air(s->chips) - r->air;
+	r->latency = (r->has_result ? s->result_time : r->end) - r->start;
+	r->lacks = s->lacks;
+}
+
+enum cats_status cats_stage_infer(struct cats_stage_report *report, struct cats_stage *s,
+				  const struct cats_fleet_input *input, struct cats_error *error)
+{
+	const struct cats_observer *o = &s->options.observer;
+	enum cats_status status;
+
+	begin(s);
+	status = send_input(s, input, error);
+	if (status == CATS_OK)
+		status = run(s, s->report.start, error);
+	if (status < 0)
+		return status;
+	s->infers = true;
+	measure(s, s->spent_before, s->instructions_before);
+	status = await(s, error);
+	if (status < 0)
+		return status;
+	finish(s);
+	if (o->inference != NULL)
+		o->inference(o->context, s->report.start, s->report.end);
+	*report = s->report;
+	return CATS_OK;
+}
+
+/* ---- Afterwards ---- */
+
+static uint32_t symbol(const struct cats_stage *s, const char *name)
+{
+	const struct cats_elf_symbol *found = cats_elf_find(s->options.firmware, name);
+
+	return found ? found->address : 0;
+}
+
+struct cats_stage_memory cats_stage_memory(const struct cats_stage *s, uint32_t node)
+{
+	const struct cats_m4 *core = cats_chip_core(cats_chips_at(s->chips, node));
+	const uint32_t thread = symbol(s, "__thread_stack_bottom"), thread_top = symbol(s, "__thread_stack_top");
+	const uint32_t interrupt = symbol(s, "__interrupt_stack_bottom");
+	const uint32_t interrupt_top = symbol(s, "__interrupt_stack_top");
+
+	return (struct cats_stage_memory){
+		.thread_stack_bytes = cats_m4_stack_used(core, thread, thread_top),
+		.interrupt_stack_bytes =
+			cats_m4_stack_used(core, interrupt + 4U, interrupt_top), /* behind its canary */
+		.thread_stack_room = thread_top - thread,
+		.interrupt_stack_room = interrupt_top - interrupt,
+		.ram_bytes = symbol(s, "__bss_end") - CATS_LAYOUT_RAM + header(s, node)->arena_bytes,
+		.flash_bytes = symbol(s, "__image_end") - CATS_LAYOUT_FIRMWARE + header(s, node)->bytes,
+	};
+}
+
+struct cats_chips *cats_stage_chips(struct cats_stage *s)
+{
+	return s->chips;
+}
+
+enum cats_status cats_stage_write_log(struct cats_stage *s, const char *path, struct cats_error *error)
+{
+	return cats_log_write(s->log, path, error);
+}

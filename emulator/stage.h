@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* All nodes of a plan on emulated chips that run the firmware: flashed, booted, given inputs over the source's serial
+ * line, and known by what they do to the outside alone: serial lines, the LED, frames. Host only; GPL terms (m4.h). */
+#ifndef CATS_EMULATOR_STAGE_H
+#define CATS_EMULATOR_STAGE_H
+
+#include "emulator/chips.h"
+#include "emulator/log.h"
+#include "sim/fleet.h"
+
+struct cats_stage;
+
+struct cats_stage_options {
+	const struct cats_elf *firmware;  /* outlives the stage, as do the shards */
+	const struct cats_shards *shards; /* for the nRF52840, as the planner wrote them */
+	const struct cats_topology *topology;
+	double link_loss, burst_share;
+	uint32_t drift_ppm;
+	uint64_t seed;
+	bool fast;                     /* as of a core */
+	struct cats_observer observer; /* from the first input on; `gather` is not called */
+	bool keeps_log;                /* for cats_stage_write_log */
+};
+
+/* A packet of `sender` that `receiver` said it lacked at the end of a site's gather. */
+struct cats_lack {
+	uint16_t site, receiver, sender, packet;
+};
+
+/* One inference. Pointers are valid until the next. */
+struct cats_stage_report {
+	cats_time start, end; /* from the input's last byte on the line until everybody is quiet again */
+	cats_time latency;    /* to the result at the sink; without one, to the end */
+	bool has_result;
+	int32_t class_;             /* as the sink said; -1: none, or it does not classify */
+	uint32_t rows, columns;     /* of the result */
+	const int32_t *outputs;     /* [rows, columns] */
+	const uint8_t *there;       /* [rows, columns] 0: that output did not arrive */
+	uint64_t expected, arrived; /* values, over all nodes; of a node that took no part nothing arrived */
+	const struct cats_lack *lacks;
+	size_t lack_count;
+	const bool *took_part; /* [nodes] its LED changed */
+	uint64_t frames;
+	cats_time air;
+	cats_time (*spent)[CATS_DRAWS]; /* [nodes] start … end */
+	uint64_t *instructions;         /* [nodes] start … end */
+	uint32_t resets;                /* that happened meanwhile */
+};
+
+/* What a node needs and has used, since it was made. */
+struct cats_stage_memory {
+	uint32_t thread_stack_bytes, interrupt_stack_bytes; /* the most that was in use */
+	uint32_t thread_stack_room, interrupt_stack_room;
+	uint32_t ram_bytes;   /* stacks and the firmware's data whole, and the arena */
+	uint32_t flash_bytes; /* firmware and shard */
+};
+
+/* Flashes all nodes and boots them: every one has said that it is ready. CATS_ERR_MISMATCH: one has not, and why. */
+CATS_MUST_CHECK enum cats_status cats_stage_create(struct cats_stage **out, const struct cats_stage_options *options,
+						   struct cats_error *error);
+void cats_stage_free(struct cats_stage *stage);
+
+CATS_MUST_CHECK enum cats_status cats_stage_infer(struct cats_stage_report *report, struct cats_stage *stage,
+						  const struct cats_fleet_input *input, struct cats_error *error);
+
+struct cats_stage_memory cats_stage_memory(const struct cats_stage *stage, uint32_t node);
+
+struct cats_chips *cats_stage_chips(struct cats_stage *stage);
+
+/* All lines of all nodes, merged by time. */
+CATS_MUST_CHECK enum cats_status cats_stage_write_log(struct cats_stage *stage, const char *path,
+						      struct cats_error *error);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Serial lines: whole, in time, merged. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emulator/log.h"
+#include "io/file.h"
+#include "tests/cmocka.h"
+
+#define US CATS_TIME_US
+#define BYTE (10 * US)
+
+struct told {
+	uint32_t count;
+	uint32_t node[16];
+	cats_time time[16];
+	char text[16][64];
+};
+
+static void on_line(void *context, const struct cats_log_line *line)
+{
+	struct told *t = context;
+
+	assert_in_range(t->count, 0, 15);
+	t->node[t->count] = line->node;
+	t->time[t->count] = line->time;
+	snprintf(t->text[t->count++], sizeof t->text[0], "%s", line->text);
+}
+
+/* A line whose first byte begins at a time. */
+static void say(struct cats_log *log, uint32_t node, cats_time at, const char *text)
+{
+	struct cats_error error = {0};
+
+	for (; *text != '\0'; text++) {
+		at += BYTE;
+		assert_int_equal(cats_log_byte(log, node, at, (uint8_t)*text, &error), CATS_OK);
+	}
+}
+
+static struct cats_log *create(struct told *told)
+{
+	static const struct cats_clock exact = {0, 0}, late = {-1000 * CATS_TIME_US, 0};
+	static const struct cats_clock *const clocks[] = {&exact, &late};
+	struct cats_error error = {0};
+	struct cats_log *log;
+
+	*told = (struct told){0};
+	assert_int_equal(cats_log_create(&log, clocks, 2, true, on_line, told, &error), CATS_OK);
+	return log;
+}
+
+/* A line that had to wait for the one before it is dated by its stamp, which the quickest line has tied to the clock.
+ */
+static void stamps_are_put_into_global_time(void **state)
+{
+	struct told t;
+	struct cats_log *log = create(&t);
+
+	(void)state;
+	say(log, 0, 5000 * US, "100 0: waited\n");
+	say(log, 0, 6000 * US, "2000 0: quick\n");
+	say(log, 0, 9000 * US, "3000 0: waited again\n");
+	assert_int_equal(t.count, 3);
+	assert_int_equal(t.time[1], 6000 * US);
+	assert_int_equal(t.time[2], 7000 * US);
+	assert_string_equal(t.text[2], "waited again");
+	assert_int_equal(cats_log_reset(log, 0, NULL), CATS_OK);
+	say(log, 0, 20000 * US, "10 0: anew\n"); /* its clock began anew */
+	assert_int_equal(t.time[3], 20000 * US);
+	say(log, 1, 30000 * US, "29000 1: of another clock\n");
+	assert_int_equal(t.time[4], 30000 * US);
+	assert_int_equal(t.node[4], 1);
+	cats_log_free(log);
+}
+
+static void what_is_no_stamped_line_is_kept_as_it_is(void **state)
+{
+	static const char *const texts[] = {
+		"hello", "12 hello", "12 3 hello", "12 3:hello", "99999999999999999999 3: x", ""};
+	struct told t;
+	struct cats_log *log = create(&t);
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		say(log, 0, 1000 * US, texts[i]);
+		say(log, 0, 2000 * US, "\n");
+		assert_string_equal(t.text[i], texts[i]);
+		assert_int_equal(t.time[i], texts[i][0] == '\0' ? 2000 * US : 1000 * US);
+	}
+	say(log, 0, 0, "5 ?: nobody\n");
+	assert_string_equal(t.text[6], "nobody");
+	say(log, 0, 0, "\x01\xFFhalf");
+	assert_true(cats_log_is_open(log, 0));
+	assert_int_equal(cats_log_reset(log, 0, NULL), CATS_OK);
+	assert_false(cats_log_is_open(log, 0));
+	assert_string_equal(t.text[7], "??half");
+	cats_log_free(log);
+}
+
+static void an_endless_line_is_cut_off(void **state)
+{
+	struct told t;
+	struct cats_log *log = create(&t);
+	struct cats_error error = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < CATS_LOG_LINE_BYTES + 1000; i++)
+		assert_int_equal(cats_log_byte(log, 0, BYTE, 'x', &error), CATS_OK);
+	say(log, 0, 0, "\n");
+	assert_int_equal(t.count, 1);
+	cats_log_free(log);
+}
+
+static void the_file_is_in_the_order_of_time(void **state)
+{
+	char path[] = "/tmp/cats_log_XXXXXX";
+	struct told t;
+	struct cats_log *log = create(&t);
+	struct cats_error error = {0};
+	uint8_t *bytes;
+	size_t size;
+
+	(void)state;
+	close(mkstemp(path));
+	say(log, 0, 2000 * US, "1000 0: second\n");
+	say(log, 1, 1500 * US, "500 1: first\n");
+	assert_int_equal(cats_log_write(log, path, &error), CATS_OK);
+	assert_int_equal(cats_file_read(&bytes, &size, path, 1000, &error), CATS_OK);
+	assert_string_equal((const char *)bytes, "       1.500  500 1: first\n       2.000  1000 0: second\n");
+	free(bytes);
+	unlink(path);
+	cats_log_free(log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stamps_are_put_into_global_time),
+		cmocka_unit_test(what_is_no_stamped_line_is_kept_as_it_is),
+		cmocka_unit_test(an_endless_line_is_cut_off),
+		cmocka_unit_test(the_file_is_in_the_order_of_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
