@@ -423,7 +423,10 @@ enum cats_status cats_chip_create(struct cats_chip **out, const struct cats_elf 
 	status = create_peripherals(chip, error);
 	if (status == CATS_OK)
 		status = cats_m4_create(&chip->m4, elf,
-					&(struct cats_m4_options){.fast = options->fast, .bus = &chip->bus}, error);
+					&(struct cats_m4_options){.fast = options->fast,
+								  .handles_faults = options->handles_faults,
+								  .bus = &chip->bus},
+					error);
 	if (status != CATS_OK) {
 		cats_chip_free(chip);
 		return status;
@@ -458,14 +461,21 @@ void cats_chip_ask_reset(struct cats_chip *chip, enum cats_reset cause)
 
 struct cats_m4_stopped cats_chip_run(struct cats_chip *chip, uint64_t until)
 {
+	return cats_chip_run_instructions(chip, until, UINT64_MAX - chip->m4->instructions);
+}
+
+struct cats_m4_stopped cats_chip_run_instructions(struct cats_chip *chip, uint64_t until, uint64_t instructions)
+{
+	const uint64_t last = chip->m4->instructions + instructions;
 	struct cats_m4_stopped stopped = {.stop = CATS_M4_LIMIT, .pc = chip->m4->pc};
 
 	while (cats_m4_now(chip->m4) < until) {
 		chip->cause = CATS_RESET_SOFT;
-		stopped = cats_m4_run(chip->m4, until - cats_m4_now(chip->m4));
-		if (stopped.stop != CATS_M4_RESET)
+		stopped = cats_m4_run_instructions(chip->m4, until - cats_m4_now(chip->m4),
+						   last - chip->m4->instructions);
+		if (stopped.stop != CATS_M4_RESET && stopped.stop != CATS_M4_LOCKUP)
 			break;
-		cats_chip_reset(chip, chip->cause);
+		cats_chip_reset(chip, stopped.stop == CATS_M4_RESET ? chip->cause : CATS_RESET_LOCKUP);
 	}
 	if (chip->m4->fault == CATS_M4_NO_FAULT)
 		advance(chip);

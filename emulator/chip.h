@@ -26,8 +26,9 @@ struct cats_chip_host {
 };
 
 struct cats_chip_options {
-	bool fast;     /* as of a core (m4.h) */
-	uint64_t seed; /* of everything that differs from chip to chip: device identifiers, random numbers */
+	bool fast;           /* as of a core (m4.h) */
+	bool handles_faults; /* as of a core; a lockup resets. What peripherals refuse ends the run all the same */
+	uint64_t seed;       /* of everything that differs from chip to chip: device identifiers, random numbers */
 	struct cats_chip_host host;
 };
 
@@ -39,6 +40,9 @@ void cats_chip_free(struct cats_chip *chip);
 /* Runs up to a time, which it may overshoot by what a basic block takes; at once back if that is past. Stops as a core
  * does: CATS_M4_LIMIT is that time; resets happen inside. After CATS_M4_FAULT it does not run again. */
 struct cats_m4_stopped cats_chip_run(struct cats_chip *chip, uint64_t until);
+
+/* The same, but ends (CATS_M4_INSTRUCTIONS) as soon as so many more instructions have been executed. */
+struct cats_m4_stopped cats_chip_run_instructions(struct cats_chip *chip, uint64_t until, uint64_t instructions);
 
 uint64_t cats_chip_now(const struct cats_chip *chip);
 

@@ -15,7 +15,8 @@ struct cats_m4_block {
 	uint32_t next;                 /* index + 1 of another block with this address, or 0 */
 	uint32_t slot;                 /* of its function in the profile */
 	bool uses_fpu;
-	bool calls; /* it ends with BL or BLX */
+	bool sends_event; /* SEV */
+	bool calls;       /* it ends with BL or BLX */
 };
 
 /* Of a function, indexed by its symbol; the last ones are of what no function covers. */
@@ -78,10 +79,17 @@ struct cats_m4 {
 	struct cats_m4_profile_state profile;
 
 	uint64_t instructions, cycles;
-	uint64_t slept;     /* cycles; time is cycles + slept */
-	uint64_t limit;     /* time at which a run ends */
+	uint64_t slept;   /* cycles; time is cycles + slept */
+	uint64_t limit;   /* time at which a run ends */
+	uint64_t cut;     /* instructions at which a run ends */
+	uint32_t step_in; /* index + 1 of the block in which that is and which is next, or 0 */
+	bool stepping;    /* through it, so many instructions: */
+	uint64_t to_step;
+	bool stepped;       /* and now at its next */
 	uint64_t attention; /* time from which on something but the next block may be due */
-	bool sleeping;      /* in WFI */
+	bool sleeping;      /* in WFI, or */
+	bool dozing;        /* in WFE */
+	bool event;         /* what ends a WFE at once */
 	uint64_t stalled;   /* until when the processor stands still */
 	/* Words of flash that Unicorn stores as they are written, though some of their bits cannot be set: what they
 	 * are. Put right before the next block. */

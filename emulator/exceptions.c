@@ -23,6 +23,18 @@
 #define RETURN_PROCESS_STACK 4U
 #define NO_PRIORITY 256
 
+#define CFSR_FETCH (1U << 8)
+#define CFSR_PRECISE (1U << 9)
+#define CFSR_IMPRECISE (1U << 10)
+#define CFSR_STACKING (1U << 12)
+#define CFSR_ADDRESS_VALID (1U << 15)
+#define CFSR_UNDEFINED (1U << 16)
+#define CFSR_STATE (1U << 17)
+#define CFSR_RETURN (1U << 18)
+#define CFSR_NO_COPROCESSOR (1U << 19)
+#define CFSR_UNALIGNED (1U << 24)
+#define HFSR_FORCED (1U << 30)
+
 #define SYSTICK_ENABLE 1U
 #define SYSTICK_INTERRUPT 2U
 
@@ -159,12 +171,11 @@ static bool push_frame(struct cats_m4 *m4, bool fpu)
 	read_frame(frame, m4);
 	frame[7] = (frame[7] & ~XPSR_ALIGNED) | (sp % 8U != 0 ? XPSR_ALIGNED : 0);
 	sp = (sp & ~7U) - words * 4U;
-	if (!cats_m4_poke(m4, sp, frame, words * 4U)) {
-		cats_m4_raise(m4, CATS_M4_FAULT_WRITE, sp);
-		return false;
-	}
 	cats_m4_put(m4, UC_ARM_REG_SP, sp);
-	return true;
+	if (cats_m4_poke(m4, sp, frame, words * 4U))
+		return true;
+	cats_m4_raise(m4, CATS_M4_FAULT_WRITE, sp);
+	return false;
 }
 
 static bool load_vector(uint32_t *handler, struct cats_m4 *m4, uint32_t number)
@@ -181,15 +192,13 @@ static bool load_vector(uint32_t *handler, struct cats_m4 *m4, uint32_t number)
 	return true;
 }
 
-bool cats_m4_exceptions_enter(struct cats_m4 *m4, uint32_t number)
+/* The frame is on the stack. */
+static void begin_handler(struct cats_m4 *m4, uint32_t number, uint32_t handler)
 {
 	struct cats_m4_exceptions *x = &m4->exceptions;
 	const bool thread = x->active == 0, fpu = x->fpu_used;
 	const bool process = thread && (cats_m4_get(m4, UC_ARM_REG_CONTROL) & CONTROL_PROCESS_STACK) != 0;
-	uint32_t handler;
 
-	if (!load_vector(&handler, m4, number) || !push_frame(m4, fpu))
-		return false;
 	x->pending &= ~(UINT64_C(1) << number);
 	x->active |= UINT64_C(1) << number;
 	x->fpu_lazy = fpu;
@@ -202,6 +211,60 @@ bool cats_m4_exceptions_enter(struct cats_m4 *m4, uint32_t number)
 			    (process ? RETURN_PROCESS_STACK : 0));
 	cats_m4_go_on(m4, handler & ~1U);
 	m4->cycles += ENTRY_CYCLES;
+	m4->event = true;
+}
+
+bool cats_m4_exceptions_enter(struct cats_m4 *m4, uint32_t number)
+{
+	uint32_t handler;
+
+	if (!load_vector(&handler, m4, number) || !push_frame(m4, m4->exceptions.fpu_used))
+		return false;
+	begin_handler(m4, number, handler);
+	return true;
+}
+
+/* Bits of CFSR (B3.2.15). A write is past when its failure comes back: which it was is not known. */
+static uint32_t fault_status(enum cats_m4_fault fault, uint32_t address)
+{
+	switch (fault) {
+	case CATS_M4_FAULT_READ:
+		return CFSR_PRECISE | CFSR_ADDRESS_VALID;
+	case CATS_M4_FAULT_WRITE:
+	case CATS_M4_FAULT_FLASH:
+		return CFSR_IMPRECISE;
+	case CATS_M4_FAULT_FETCH:
+		return CFSR_FETCH;
+	case CATS_M4_FAULT_ARM:
+		return CFSR_STATE;
+	case CATS_M4_FAULT_UNALIGNED:
+		return CFSR_UNALIGNED;
+	case CATS_M4_FAULT_UNDEFINED:
+		return CFSR_UNDEFINED;
+	case CATS_M4_FAULT_FPU:
+		return CFSR_NO_COPROCESSOR;
+	default: /* a bad return; a supervisor call that is masked has no bit */
+		return address == CATS_M4_EXCEPTION_SVC ? 0 : CFSR_RETURN;
+	}
+}
+
+bool cats_m4_exceptions_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address)
+{
+	struct cats_m4_exceptions *x = &m4->exceptions;
+	uint32_t handler;
+
+	x->cfsr |= fault_status(fault, address);
+	x->hfsr |= HFSR_FORCED;
+	if (fault == CATS_M4_FAULT_READ)
+		x->bfar = address;
+	if (threshold(m4, false) <= priority_of(x, CATS_M4_EXCEPTION_HARD_FAULT) ||
+	    !load_vector(&handler, m4, CATS_M4_EXCEPTION_HARD_FAULT))
+		return false;
+	if (!push_frame(m4, x->fpu_used)) {
+		x->cfsr |= CFSR_STACKING;
+		m4->fault = CATS_M4_NO_FAULT;
+	}
+	begin_handler(m4, CATS_M4_EXCEPTION_HARD_FAULT, handler);
 	return true;
 }
 
@@ -266,5 +329,6 @@ bool cats_m4_exceptions_return(struct cats_m4 *m4, uint32_t value)
 	cats_m4_go_on(m4, frame[6] & ~1U);
 	m4->cycles += RETURN_CYCLES;
 	m4->attention = 0;
+	m4->event = true;
 	return true;
 }

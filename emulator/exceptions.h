@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "emulator/m4.h"
+
 /* Exceptions 1 … 15 are the core's, 16 … 63 the nRF52840's 48 interrupts: one bit each. */
 #define CATS_M4_EXCEPTIONS 64U
 
@@ -24,6 +26,7 @@ struct cats_m4_exceptions {
 	uint64_t lines;                       /* levels: what is high is pending again when its handler returns */
 	uint8_t priority[CATS_M4_EXCEPTIONS]; /* 0 … 0xE0: three bits, 0 first */
 	uint32_t vtor;
+	uint32_t cfsr, hfsr, bfar; /* what the faults since reset were */
 	/* SysTick counts down to 0 at time `zero`, then from `reload` again. */
 	struct {
 		uint32_t control, reload;
@@ -34,8 +37,6 @@ struct cats_m4_exceptions {
 	 */
 	bool fpu_used, fpu_lazy;
 };
-
-struct cats_m4;
 
 void cats_m4_exceptions_reset(struct cats_m4 *m4);
 
@@ -60,6 +61,10 @@ uint32_t cats_m4_exceptions_use_fpu(struct cats_m4 *m4);
 
 /* Enters at a block's start, m4->pc. False: a fault was raised. */
 bool cats_m4_exceptions_enter(struct cats_m4 *m4, uint32_t number);
+
+/* A fault of the instruction at m4->pc enters the handler of hard faults, as others are not enabled. The stack that it
+ * cannot push to is left as it is. False: the core locks up. */
+bool cats_m4_exceptions_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address);
 
 /* Returns by an EXC_RETURN value. False: a fault was raised. */
 bool cats_m4_exceptions_return(struct cats_m4 *m4, uint32_t value);

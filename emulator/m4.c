@@ -19,6 +19,7 @@
 #define NO_INTERRUPT UINT32_MAX
 #define NO_END 0xFFFFFFFFU /* an address that never executes */
 #define HALFWORD_WFE 0xBF20U
+#define HALFWORD_SEV 0xBF40U
 #define XPSR_THUMB (1U << 24)
 
 /* Interrupts as Unicorn numbers them. */
@@ -87,6 +88,7 @@ static void examine(const struct cats_m4 *m4, struct cats_m4_block *block)
 		block->instructions++;
 		block->cycles += cats_thumb_cycles(&chain, &t);
 		block->uses_fpu |= t.fpu;
+		block->sends_event |= t.bytes == 2 && halfword(m4, at) == HALFWORD_SEV;
 		block->calls = t.call; /* in the end: whether the last one does */
 		at += t.bytes;
 	}
@@ -145,6 +147,7 @@ static void account(struct cats_m4 *m4, const struct cats_m4_block *block)
 	c->cycles += cycles;
 	m4->instructions += block->instructions;
 	m4->cycles += cycles;
+	m4->event |= block->sends_event;
 	m4->running = (uint32_t)(block - m4->blocks) + 1U;
 	m4->sequential = block->address + block->bytes;
 }
@@ -235,7 +238,28 @@ static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *co
 		cats_m4_raise(m4, CATS_M4_FAULT_FPU, address);
 		return;
 	}
+	if (block->instructions > m4->cut - m4->instructions && !m4->stepping) {
+		m4->step_in = (uint32_t)(block - m4->blocks) + 1U;
+		m4->paused = true;
+		m4->pc = address;
+		uc_emu_stop(uc);
+		return;
+	}
 	account(m4, block);
+}
+
+static void on_step(uc_engine *uc, uint64_t address, uint32_t bytes, void *context)
+{
+	struct cats_m4 *m4 = context;
+
+	(void)bytes;
+	if (m4->to_step > 0) {
+		m4->to_step--;
+		return;
+	}
+	m4->stepped = true;
+	m4->pc = (uint32_t)address;
+	uc_emu_stop(uc);
 }
 
 static void on_instruction(uc_engine *uc, uint64_t address, uint32_t bytes, void *context)
@@ -344,14 +368,21 @@ static void on_bus_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint64_
 /* Unicorn takes callbacks as object pointers, which ISO C does not convert functions to. */
 typedef void (*callback)(void);
 
-static uc_err hook(struct cats_m4 *m4, int types, callback function)
+static uc_err hook_range(uc_hook *handle, struct cats_m4 *m4, int types, callback function, uint32_t first,
+			 uint32_t last)
 {
-	uc_hook handle;
 	void *pointer;
 
 	_Static_assert(sizeof pointer == sizeof function, "functions and objects have pointers of one size");
 	memcpy(&pointer, &function, sizeof pointer);
-	return uc_hook_add(m4->uc, &handle, types, pointer, m4, 1, 0);
+	return uc_hook_add(m4->uc, handle, types, pointer, m4, (uint64_t)first, (uint64_t)last);
+}
+
+static uc_err hook(struct cats_m4 *m4, int types, callback function)
+{
+	uc_hook handle;
+
+	return hook_range(&handle, m4, types, function, 1, 0); /* everywhere */
 }
 
 static uc_err hook_all(struct cats_m4 *m4)
@@ -434,7 +465,7 @@ void cats_m4_restart(struct cats_m4 *m4)
 	cats_m4_put(m4, UC_ARM_REG_SP, vector[0] & ~3U);
 	cats_m4_put(m4, UC_ARM_REG_LR, UINT32_MAX);
 	m4->cpacr = 0;
-	m4->sleeping = false;
+	m4->sleeping = m4->dozing = m4->event = false;
 	m4->stalled = 0;
 	m4->reset_requested = false;
 	m4->running = 0;
@@ -457,6 +488,7 @@ enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf
 	if (m4) {
 		m4->elf = elf;
 		m4->bus = options->bus;
+		m4->handles_faults = options->handles_faults;
 		m4->strict = !options->fast;
 		m4->flash = aligned_alloc(PAGE, CATS_M4_FLASH_BYTES);
 		m4->ram = aligned_alloc(PAGE, CATS_M4_RAM_BYTES);
@@ -510,11 +542,32 @@ static void uncount(struct cats_m4 *m4, uint32_t pc)
 	m4->profile.counters[b->slot].instructions -= count;
 }
 
-static void stop_at_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t pc, uint32_t address)
+static void stop(struct cats_m4 *m4, enum cats_m4_stop why, uint32_t pc)
+{
+	m4->stopped = (struct cats_m4_stopped){.stop = why, .pc = pc};
+}
+
+/* What silicon knows as a fault, and not only the emulator. */
+static bool is_silicons(enum cats_m4_fault fault)
+{
+	return fault != CATS_M4_FAULT_REGISTER && fault != CATS_M4_FAULT_PERIPHERAL && fault != CATS_M4_FAULT_EMULATOR;
+}
+
+/* A fault enters its handler, if the core does such things and it can; else the run ends: false. */
+static bool take_fault(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t pc, uint32_t address)
 {
 	uncount(m4, pc);
-	m4->pc = pc;
+	cats_m4_go_on(m4, pc);
+	if (m4->handles_faults && is_silicons(fault)) {
+		m4->fault = CATS_M4_NO_FAULT;
+		if (cats_m4_exceptions_fault(m4, fault, address))
+			return true;
+		m4->fault = CATS_M4_NO_FAULT;
+		stop(m4, CATS_M4_LOCKUP, pc);
+		return false;
+	}
 	m4->stopped = (struct cats_m4_stopped){.stop = CATS_M4_FAULT, .fault = fault, .pc = pc, .address = address};
+	return false;
 }
 
 /* Where the latest instruction was, as well as it is known. */
@@ -557,11 +610,9 @@ static bool serve_interrupt(struct cats_m4 *m4)
 	case INTERRUPT_SVC:
 		return call_supervisor(m4, pc);
 	case INTERRUPT_DATA: /* LDREX and STREX, whose alignment Unicorn does check */
-		stop_at_fault(m4, CATS_M4_FAULT_UNALIGNED, pc, 0);
-		return false;
+		return take_fault(m4, CATS_M4_FAULT_UNALIGNED, pc, 0);
 	default:
-		stop_at_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, m4->interrupt);
-		return false;
+		return take_fault(m4, CATS_M4_FAULT_EXCEPTION, pc, m4->interrupt);
 	}
 }
 
@@ -571,25 +622,22 @@ static bool faults_before(enum cats_m4_fault fault)
 	return fault == CATS_M4_FAULT_FETCH || fault == CATS_M4_FAULT_FPU || fault == CATS_M4_FAULT_ARM;
 }
 
-static void stop_at_error(struct cats_m4 *m4, uc_err e)
+static bool take_error(struct cats_m4 *m4, uc_err e)
 {
 	const uint32_t pc = cats_m4_get(m4, UC_ARM_REG_PC);
 
 	if (m4->fault != CATS_M4_NO_FAULT)
-		stop_at_fault(m4, m4->fault, faults_before(m4->fault) ? m4->fault_address : where(m4),
-			      m4->fault_address);
-	else if (e == UC_ERR_INSN_INVALID && m4->running > 0 && m4->sequential == pc &&
-		 halfword(m4, pc - 2U) == HALFWORD_WFE)
-		stop_at_fault(m4, CATS_M4_FAULT_WAIT, pc - 2U, pc - 2U);
-	else if (e == UC_ERR_INSN_INVALID && (cats_m4_get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
-		stop_at_fault(m4, CATS_M4_FAULT_ARM, pc, pc);
-	else
-		stop_at_fault(m4, e == UC_ERR_INSN_INVALID ? CATS_M4_FAULT_UNDEFINED : CATS_M4_FAULT_EMULATOR, pc, pc);
-}
-
-static void stop(struct cats_m4 *m4, enum cats_m4_stop why, uint32_t pc)
-{
-	m4->stopped = (struct cats_m4_stopped){.stop = why, .pc = pc};
+		return take_fault(m4, m4->fault, faults_before(m4->fault) ? m4->fault_address : where(m4),
+				  m4->fault_address);
+	if (e == UC_ERR_INSN_INVALID && m4->running > 0 && m4->sequential == pc &&
+	    halfword(m4, pc - 2U) == HALFWORD_WFE) {
+		cats_m4_go_on(m4, pc);
+		m4->sleeping = m4->dozing = true;
+		return true;
+	}
+	if (e == UC_ERR_INSN_INVALID && (cats_m4_get(m4, UC_ARM_REG_XPSR) & XPSR_THUMB) == 0)
+		return take_fault(m4, CATS_M4_FAULT_ARM, pc, pc);
+	return take_fault(m4, e == UC_ERR_INSN_INVALID ? CATS_M4_FAULT_UNDEFINED : CATS_M4_FAULT_EMULATOR, pc, pc);
 }
 
 /* Why the run ends before anything else is executed; false: it does not. */
@@ -620,6 +668,18 @@ static bool wait_in_stall(struct cats_m4 *m4)
 	return true;
 }
 
+/* Whether the sleeping core is to go on. WFE goes on when something has happened since the one before, or will
+ * interrupt it. */
+static bool wakes(struct cats_m4 *m4)
+{
+	if (!m4->dozing)
+		return cats_m4_exceptions_wake(m4);
+	if (!m4->event)
+		return cats_m4_exceptions_due(m4) != 0;
+	m4->event = false;
+	return true;
+}
+
 /* Lets time pass until something wakes the core; false: nothing does before the run's end, or ever. */
 static bool wait_in_sleep(struct cats_m4 *m4)
 {
@@ -630,8 +690,8 @@ static bool wait_in_sleep(struct cats_m4 *m4)
 		next = cats_m4_next(m4);
 		if (must_end(m4))
 			return false;
-		if (cats_m4_exceptions_wake(m4)) {
-			m4->sleeping = false;
+		if (wakes(m4)) {
+			m4->sleeping = m4->dozing = false;
 		} else if (next <= m4->limit && next != UINT64_MAX) {
 			m4->slept += next - cats_m4_now(m4);
 		} else {
@@ -650,14 +710,44 @@ static bool wait_in_sleep(struct cats_m4 *m4)
 /* Between two slices: a due exception is entered. False: the run ends. */
 static bool serve_pause(struct cats_m4 *m4)
 {
-	const uint32_t due = cats_m4_exceptions_due(m4);
+	const uint32_t due = cats_m4_exceptions_due(m4), step_in = m4->step_in;
 
+	m4->step_in = 0;
+	if (m4->instructions == m4->cut) {
+		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
+		return false;
+	}
 	if (due != 0)
 		return cats_m4_exceptions_enter(m4, due);
-	if (cats_m4_now(m4) < m4->limit)
+	if (cats_m4_now(m4) < m4->limit) {
+		m4->step_in = step_in;
 		return true;
+	}
 	stop(m4, CATS_M4_LIMIT, m4->pc);
 	return false;
+}
+
+/* As uc_emu_start, but stops within the next block, before the instruction that is one too many. For that the block is
+ * translated anew, with a callback an instruction, and once more without afterwards. */
+static uc_err step(struct cats_m4 *m4)
+{
+	const struct cats_m4_block *b = m4->blocks + m4->step_in - 1U;
+	const uint32_t from = b->address, to = b->address + b->bytes;
+	uc_hook handle;
+	uc_err e;
+
+	m4->step_in = 0;
+	m4->to_step = m4->cut - m4->instructions;
+	uc_ctl_remove_cache(m4->uc, from, to);
+	e = hook_range(&handle, m4, UC_HOOK_CODE, (callback)on_step, from, to - 1U);
+	if (e != UC_ERR_OK)
+		return e;
+	m4->stepping = true;
+	e = uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
+	m4->stepping = false;
+	uc_hook_del(m4->uc, handle);
+	uc_ctl_remove_cache(m4->uc, from, to);
+	return e;
 }
 
 /* One call of the emulator and what it asks for. False: the run ends. */
@@ -665,16 +755,20 @@ static bool slice(struct cats_m4 *m4)
 {
 	uc_err e;
 
-	m4->paused = false;
+	m4->paused = m4->stepped = false;
 	m4->interrupt = NO_INTERRUPT;
-	e = uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
+	e = m4->step_in != 0 ? step(m4) : uc_emu_start(m4->uc, m4->pc | 1U, NO_END, 0, 0);
 	put_words_right(m4);
 	if (m4->fault != CATS_M4_NO_FAULT || e != UC_ERR_OK) {
-		stop_at_error(m4, e);
-		return false;
+		return take_error(m4, e);
 	}
 	if (m4->reset_requested) {
 		stop(m4, CATS_M4_RESET, where(m4));
+		return false;
+	}
+	if (m4->stepped) {
+		uncount(m4, m4->pc);
+		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
 		return false;
 	}
 	if (m4->interrupt != NO_INTERRUPT)
@@ -688,14 +782,27 @@ static bool slice(struct cats_m4 *m4)
 
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
 {
-	if (m4->stopped.fault != CATS_M4_NO_FAULT || m4->stopped.stop == CATS_M4_RESET)
+	return cats_m4_run_instructions(m4, limit_cycles, UINT64_MAX - m4->instructions);
+}
+
+/* What ended a run for ever. */
+static bool is_final(const struct cats_m4_stopped *stopped)
+{
+	return stopped->fault != CATS_M4_NO_FAULT || stopped->stop == CATS_M4_RESET || stopped->stop == CATS_M4_LOCKUP;
+}
+
+struct cats_m4_stopped cats_m4_run_instructions(struct cats_m4 *m4, uint64_t limit_cycles, uint64_t instructions)
+{
+	if (is_final(&m4->stopped))
 		return m4->stopped;
+	m4->cut = m4->instructions + instructions;
 	m4->limit = limit_cycles == 0 ? UINT64_MAX : cats_m4_now(m4) + limit_cycles;
 	m4->attention = 0;
-	while (wait_in_stall(m4) && wait_in_sleep(m4) && slice(m4))
-		;
-	if (m4->fault != CATS_M4_NO_FAULT && m4->stopped.fault == CATS_M4_NO_FAULT)
-		stop_at_fault(m4, m4->fault, m4->pc, m4->fault_address); /* while entering or leaving an exception */
+	do
+		while (wait_in_stall(m4) && wait_in_sleep(m4) && slice(m4))
+			;
+	while (m4->fault != CATS_M4_NO_FAULT && m4->stopped.fault == CATS_M4_NO_FAULT && /* at an exception's ends */
+	       take_fault(m4, m4->fault, m4->pc, m4->fault_address));
 	return m4->stopped;
 }
 
@@ -821,7 +928,6 @@ const char *cats_m4_fault_text(enum cats_m4_fault fault)
 		[CATS_M4_FAULT_ARM] = "a branch to an address without the Thumb bit",
 		[CATS_M4_FAULT_UNALIGNED] = "an unaligned access by an instruction that needs it aligned",
 		[CATS_M4_FAULT_UNDEFINED] = "an undefined instruction",
-		[CATS_M4_FAULT_WAIT] = "WFE, which is not modelled",
 		[CATS_M4_FAULT_FPU] = "a floating-point instruction while CPACR forbids it",
 		[CATS_M4_FAULT_REGISTER] = "a system register that is not modelled",
 		[CATS_M4_FAULT_EXCEPTION] = "an exception that cannot be entered or left like this",
@@ -839,6 +945,10 @@ static const char *stop_text(const struct cats_m4_stopped *stopped)
 		return "the limit of cycles";
 	case CATS_M4_BREAKPOINT:
 		return "a breakpoint";
+	case CATS_M4_INSTRUCTIONS:
+		return "the limit of instructions";
+	case CATS_M4_LOCKUP:
+		return "lockup: a fault in a handler of faults";
 	case CATS_M4_WAITING:
 		return "WFI, and nothing to wait for";
 	case CATS_M4_RESET:

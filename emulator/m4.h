@@ -34,14 +34,20 @@ struct cats_m4_options {
 	 * block's instructions are not counted; unaligned accesses cost nothing, and those that fault on silicon
 	 * (LDRD, LDM, VLDR, … at an address that is no multiple of 4) do not. */
 	bool fast;
+	/* Faults that silicon knows enter the handler of hard faults (others are not enabled), as there, instead of
+	 * ending the run; one within that handler locks the core up. What is known of a write that failed is imprecise;
+	 * a handler's frame has the pc that cats_m4_stopped would. */
+	bool handles_faults;
 	const struct cats_m4_bus *bus; /* what is around it; NULL: nothing is (a chip's, see chip.h) */
 };
 
 enum cats_m4_stop {
-	CATS_M4_LIMIT,      /* the limit of cycles is reached, at the start of a basic block or in WFI */
-	CATS_M4_BREAKPOINT, /* BKPT; the next run goes on behind it */
-	CATS_M4_WAITING,    /* WFI, no limit, and no timer that could end it: only cats_m4_interrupt can */
-	CATS_M4_RESET,      /* AIRCR.SYSRESETREQ, or a peripheral's; the core does not run again */
+	CATS_M4_LIMIT,        /* the limit of cycles is reached, at the start of a basic block or in WFI */
+	CATS_M4_BREAKPOINT,   /* BKPT; the next run goes on behind it */
+	CATS_M4_INSTRUCTIONS, /* the limit of instructions is reached, exactly */
+	CATS_M4_WAITING,      /* WFI or WFE, no limit, and no timer that could end it: only cats_m4_interrupt can */
+	CATS_M4_RESET,        /* AIRCR.SYSRESETREQ, or a peripheral's; the core does not run again */
+	CATS_M4_LOCKUP,       /* a fault in a handler of faults; the core does not run again */
 	CATS_M4_FAULT,
 };
 
@@ -54,7 +60,6 @@ enum cats_m4_fault {
 	CATS_M4_FAULT_ARM,        /* a branch to an address without the Thumb bit */
 	CATS_M4_FAULT_UNALIGNED,  /* an access that must be aligned and is not */
 	CATS_M4_FAULT_UNDEFINED,  /* an undefined instruction */
-	CATS_M4_FAULT_WAIT,       /* WFE, which is not modelled */
 	CATS_M4_FAULT_FPU,        /* a floating-point instruction while CPACR forbids it; pc: its basic block */
 	CATS_M4_FAULT_REGISTER,   /* a system register that is not modelled */
 	CATS_M4_FAULT_EXCEPTION,  /* an exception that is not modelled, or a return from one that is not active */
@@ -80,6 +85,10 @@ void cats_m4_free(struct cats_m4 *m4);
  * are saved at once, and cost what saving them lazily costs). WFI lets time pass until an exception of enough priority
  * is pending. */
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles);
+
+/* The same, but ends as soon as so many more instructions have been executed, be it within a basic block. A fault, a
+ * breakpoint and waiting end it sooner. */
+struct cats_m4_stopped cats_m4_run_instructions(struct cats_m4 *m4, uint64_t limit_cycles, uint64_t instructions);
 
 /* Makes interrupt 0 … 47 of the chip pending. */
 #define CATS_M4_INTERRUPTS 48U

@@ -19,6 +19,10 @@
 #define AIRCR 0xD0CU
 #define CCR 0xD14U
 #define SHPR 0xD18U
+#define CFSR 0xD28U
+#define HFSR 0xD2CU
+#define MMFAR 0xD34U
+#define BFAR 0xD38U
 #define CPACR 0xD88U
 #define FPCCR 0xF34U
 
@@ -187,6 +191,13 @@ static uint32_t read_control_block(struct cats_m4 *m4, uint32_t offset)
 		return AIRCR_KEY_READ;
 	case CCR:
 		return CCR_STACK_ALIGNED;
+	case CFSR:
+		return m4->exceptions.cfsr;
+	case HFSR:
+		return m4->exceptions.hfsr;
+	case MMFAR: /* shares its register with the other, in this core */
+	case BFAR:
+		return m4->exceptions.bfar;
 	case CPACR:
 		return m4->cpacr;
 	case FPCCR:
@@ -200,6 +211,10 @@ static void write_control_block(struct cats_m4 *m4, uint32_t offset, uint32_t va
 {
 	if (offset == ICSR) {
 		write_icsr(m4, value);
+	} else if (offset == CFSR) {
+		m4->exceptions.cfsr &= ~value;
+	} else if (offset == HFSR) {
+		m4->exceptions.hfsr &= ~value;
 	} else if (offset == VTOR) {
 		m4->exceptions.vtor = value & ~0x7FU;
 	} else if (offset == CPACR) {

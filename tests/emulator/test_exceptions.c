@@ -145,6 +145,24 @@ static void the_host_can_interrupt(void **state)
 	EXPECT_EVENTS(&c, 1, 6, 2);
 }
 
+/* Where an event has been, WFE goes on at once, and takes it; else it waits for an interrupt. */
+static void events_end_waiting(void **state)
+{
+	struct chip c;
+	struct cats_m4_stopped stopped;
+
+	(void)state;
+	for (int fast = 0; fast < 2; fast++) {
+		open_case(&c, EXCEPTION_EVENT, fast != 0);
+		stopped = cats_m4_run(c.m4, 0);
+		assert_int_equal(stopped.stop, CATS_M4_WAITING);
+		memcpy(&c.told, cats_m4_memory(c.m4, c.told_at, sizeof c.told), sizeof c.told);
+		EXPECT_EVENTS(&c, 1, 2, 3);
+		assert_int_equal(c.told.ticks, 1);
+		close_case(&c);
+	}
+}
+
 static void expect_fault(enum exception_case which, enum cats_m4_fault fault, uint32_t address, const char *function)
 {
 	struct chip c;
@@ -202,6 +220,7 @@ int main(void)
 		cmocka_unit_test(masks_hold_off_and_priorities_decide),
 		cmocka_unit_test(supervisor_calls_are_answered),
 		cmocka_unit_test(the_host_can_interrupt),
+		cmocka_unit_test(events_end_waiting),
 		cmocka_unit_test(what_cannot_be_is_a_fault),
 		cmocka_unit_test(runs_repeat),
 	};

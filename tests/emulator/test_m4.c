@@ -74,7 +74,6 @@ static const struct expected faults[] = {
 	{FAULT_FETCH_RAM, CATS_M4_FAULT_FETCH, "words", "words", 0},
 	{FAULT_ARM_STATE, CATS_M4_FAULT_ARM, "main", "main", 0},
 	{FAULT_ERASED, CATS_M4_FAULT_UNDEFINED, NULL, NULL, 0x000FF000},
-	{FAULT_WFE, CATS_M4_FAULT_WAIT, "at_wfe", "at_wfe", 0},
 	{FAULT_FPU_OFF, CATS_M4_FAULT_FPU, "at_fpu", "at_fpu", 0},
 	{FAULT_SYSTEM_REGISTER, CATS_M4_FAULT_REGISTER, "at_write", NULL, 0xE000EFFC},
 };

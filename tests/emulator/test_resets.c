@@ -214,6 +214,143 @@ static void resets_forget_interrupts(void **state)
 	chip_fixture_close(&f);
 }
 
+static struct script_fault fault_of(const struct chip_fixture *f)
+{
+	struct script_fault fault;
+
+	memcpy(&fault, cats_m4_memory(cats_chip_core(f->chip), SCRIPT_FAULT, sizeof fault), sizeof fault);
+	return fault;
+}
+
+/* A script that ends in a fault, whose handler puts down what it was and resets. */
+static void expect_fault(struct script_line line, uint32_t cfsr, uint32_t pc, uint32_t bfar)
+{
+	struct script_fault fault;
+
+	for (int fast = 0; fast < 2; fast++) {
+		struct seen s = {.count = 0};
+		struct chip_fixture f;
+
+		chip_fixture_open(&f, &(struct cats_chip_options){.fast = fast != 0,
+								  .handles_faults = true,
+								  .host = {.context = &s, .reset = see}});
+		CHIP_RUN(&f, WRITE(SCRIPT_FAULT, 0), WRITE(SCRIPT_FAULT + 4U, 0));
+		assert_true(chip_fixture_start(&f, &line, 1)); /* the boot after */
+		fault = fault_of(&f);
+		assert_int_equal(s.count, 1);
+		assert_int_equal(s.causes[0], CATS_RESET_SOFT);
+		assert_int_equal(fault.seen, 1);
+		assert_int_equal(fault.cfsr, cfsr);
+		assert_int_equal(fault.hfsr, 1U << 30);
+		assert_int_equal(fault.exc_return, 0xFFFFFFF9U);
+		assert_int_equal(fault.bfar, bfar);
+		if (pc != 0)
+			assert_int_equal(fault.pc, pc);
+		CHIP_RUN(&f, READ(0xE000ED28U), READ(RESETREAS)); /* it runs again */
+		assert_int_equal(f.told.read[0], 0);
+		assert_int_equal(f.told.read[1], 4);
+		chip_fixture_close(&f);
+	}
+}
+
+#define ERASED 0x000FD000U
+
+static void faults_enter_their_handler(void **state)
+{
+	(void)state;
+	expect_fault((struct script_line)READ(0x30000000U), 0x8200, 0, 0x30000000);
+	expect_fault((struct script_line)WRITE(0x30000000U, 1), 0x400, 0, 0);
+	expect_fault((struct script_line)WRITE(ERASED, 1), 0x400, 0, 0);
+	expect_fault((struct script_line)CALL(ERASED + 1U), 0x10000, ERASED, 0);
+	expect_fault((struct script_line)CALL(0x00200001U), 0x100, 0x00200000, 0);
+	expect_fault((struct script_line)CALL(ERASED), 0x20000, ERASED, 0);
+	expect_fault((struct script_line){SCRIPT_STACK, 0, 0x20000000U}, 0x1400, 0, 0);
+}
+
+/* The handler that goes on with a stack that is not there faults again. */
+static void a_fault_of_the_handler_locks_up(void **state)
+{
+	struct chip_fixture f;
+	struct seen s = {.count = 0};
+	const struct script_line overflow = {SCRIPT_STACK, 0, 0x20000000U};
+
+	(void)state;
+	chip_fixture_open(&f,
+			  &(struct cats_chip_options){.handles_faults = true, .host = {.context = &s, .reset = see}});
+	CHIP_RUN(&f, WRITE(SCRIPT_FAULT, 1), WRITE(SCRIPT_FAULT + 4U, 0));
+	assert_true(chip_fixture_start(&f, &overflow, 1));
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.causes[0], CATS_RESET_LOCKUP);
+	assert_int_equal(fault_of(&f).seen, 0);
+	CHIP_RUN(&f, READ(RESETREAS), READ(SCRIPT_FAULT));
+	assert_int_equal(f.told.read[0], 8);
+	assert_int_equal(f.told.read[1], 1); /* RAM is kept */
+	chip_fixture_close(&f);
+	CHIP_REFUSES("NVMC: a write to 0x000fd000 while CONFIG is 0", WRITE(ERASED, 1)); /* without the option */
+}
+
+/* Cut after every single instruction of a script that writes flash: what was executed has happened, the rest has not.
+ */
+static void power_goes_at_any_instruction(void **state)
+{
+	const struct script_line lines[] = {WRITE(0x4001E504U, 1), WRITE(ERASED, 0x55), AWAIT(0x4001E400U),
+					    WRITE(ERASED + 4U, 0x66)};
+	uint64_t until = UINT64_MAX / 2;
+	uint32_t empty = 0, first = 0, both = 0;
+
+	(void)state;
+	for (uint64_t n = 1; both == 0; n++) {
+		struct chip_fixture f;
+		uint64_t before;
+		uint32_t words[2];
+
+		chip_fixture_open(&f, &(struct cats_chip_options){.fast = n % 2U != 0});
+		chip_fixture_load(&f, lines, 4);
+		before = cats_m4_instructions(cats_chip_core(f.chip));
+		f.stopped = cats_chip_run_instructions(f.chip, until, n);
+		assert_int_equal(f.stopped.stop, CATS_M4_INSTRUCTIONS);
+		assert_true(cats_m4_instructions(cats_chip_core(f.chip)) == before + n);
+		memcpy(words, cats_m4_memory(cats_chip_core(f.chip), ERASED, 8), 8);
+		empty += words[0] == UINT32_MAX;
+		first += words[0] == 0x55 && words[1] == UINT32_MAX;
+		both += words[1] == 0x66;
+		assert_true(words[0] == 0x55 || (words[0] == UINT32_MAX && words[1] == UINT32_MAX));
+		cats_chip_reset(f.chip, CATS_RESET_POWER);
+		await_boot(&f);
+		chip_fixture_close(&f);
+		assert_in_range(n, 1, 2000);
+	}
+	assert_in_range(empty, 100, 1000);
+	assert_in_range(first, 10, 1000);
+}
+
+/* A run in pieces of any number of instructions executes what one run does. */
+static void pieces_make_a_whole(void **state)
+{
+	const struct script_line lines[] = {LOOP(300), WRITE(RETAINED, 5), READ(RETAINED), LOOP(10)};
+	uint64_t whole = 0;
+
+	(void)state;
+	for (uint64_t n = 0; n < 14; n++) {
+		struct chip_fixture f;
+		uint64_t pieces = 0, before;
+
+		chip_fixture_open(&f, &(struct cats_chip_options){.fast = n % 2U != 0});
+		chip_fixture_load(&f, lines, 4);
+		before = cats_m4_instructions(cats_chip_core(f.chip));
+		do {
+			f.stopped = cats_chip_run_instructions(f.chip, UINT64_MAX / 2, n == 0 ? 1000000 : n);
+			pieces++;
+		} while (f.stopped.stop == CATS_M4_INSTRUCTIONS);
+		assert_int_equal(f.stopped.stop, CATS_M4_BREAKPOINT);
+		if (n == 0)
+			whole = cats_m4_instructions(cats_chip_core(f.chip)) - before;
+		assert_true(cats_m4_instructions(cats_chip_core(f.chip)) - before == whole);
+		assert_true(n == 0 || pieces == (whole + n - 1U) / n);
+		chip_fixture_close(&f);
+	}
+}
+
 static void what_a_watchdog_does_not_do_is_refused(void **state)
 {
 	(void)state;
@@ -238,6 +375,10 @@ int main(void)
 		cmocka_unit_test(a_watchdog_warns),
 		cmocka_unit_test(resets_keep_what_silicon_keeps),
 		cmocka_unit_test(resets_forget_interrupts),
+		cmocka_unit_test(faults_enter_their_handler),
+		cmocka_unit_test(a_fault_of_the_handler_locks_up),
+		cmocka_unit_test(power_goes_at_any_instruction),
+		cmocka_unit_test(pieces_make_a_whole),
 		cmocka_unit_test(what_a_watchdog_does_not_do_is_refused),
 	};
 

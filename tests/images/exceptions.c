@@ -241,6 +241,18 @@ static void run(void)
 	case EXCEPTION_BASEPRI:
 		basepri_case();
 		break;
+	case EXCEPTION_EVENT:
+		CODE("sev\n wfe");
+		event(1);
+		start_ticks(1000);
+		CODE("wfe");
+		event(2);
+		SYST_CSR = 0;
+		CODE("wfe"); /* at once: an exception returned since */
+		event(3);
+		CODE("wfe");
+		event(4);
+		break;
 	case EXCEPTION_MASKED_SVC:
 		CODE("cpsid i");
 		told.value = call_svc(20);

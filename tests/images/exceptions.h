@@ -16,6 +16,7 @@ enum exception_case {
 	EXCEPTION_HOST,       /* WFI until the host makes interrupt 5 pending */
 	EXCEPTION_DISABLED,   /* interrupt 6, pending but disabled, ends no WFI; once enabled it is taken */
 	EXCEPTION_BASEPRI,    /* BASEPRI holds off what is not more urgent */
+	EXCEPTION_EVENT,      /* WFE: goes on after SEV, then not until SysTick */
 	EXCEPTION_BAD_RETURN, /* a handler returns to a handler that is not there */
 	EXCEPTION_MASKED_SVC, /* SVC while PRIMASK is set */
 	EXCEPTION_NO_STACK,   /* SVC with 16 bytes of stack left */

@@ -41,12 +41,9 @@ static void load_unaligned(uint32_t how)
 		__asm volatile(".global at_ldrex\nat_ldrex: ldrex r2, [%0]" ::"r"(address) : "r2");
 }
 
-static void run_nonsense(uint32_t how)
+static void run_nonsense(void)
 {
-	if (how == FAULT_UNDEFINED)
-		__asm volatile("nop\n.global at_undefined\nat_undefined: udf #0");
-	else
-		__asm volatile(".global at_wfe\nat_wfe: wfe");
+	__asm volatile("nop\n.global at_undefined\nat_undefined: udf #0");
 }
 
 static void use_fpu_while_off(void)
@@ -95,8 +92,7 @@ int main(void)
 		jump(0x000FF001U);
 		break;
 	case FAULT_UNDEFINED:
-	case FAULT_WFE:
-		run_nonsense(which);
+		run_nonsense();
 		break;
 	case FAULT_FPU_OFF:
 		use_fpu_while_off();

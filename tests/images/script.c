@@ -8,6 +8,8 @@
 #define VTOR (*(volatile uint32_t *)0xE000ED08U)
 #define VECTORS 64U
 #define INTERRUPT 16U
+#define RAM 0x20000000U
+#define RAM_BYTES 0x40000U
 
 volatile struct script_line script[SCRIPT_LINES];
 struct script_report told;
@@ -15,6 +17,8 @@ static uint32_t clears[VECTORS - INTERRUPT];
 
 typedef void (*handler)(void);
 static handler vectors[VECTORS] __attribute__((aligned(256)));
+
+void cats_m4_hard_fault(void);
 
 static volatile uint32_t *word(uint32_t address)
 {
@@ -32,6 +36,37 @@ static void interrupt(void)
 		*word(clears[number]) = 0;
 		(void)*word(clears[number]);
 	}
+}
+
+__attribute__((used)) static void take_fault(const uint32_t *sp, uint32_t exc_return)
+{
+	struct script_fault *f = (struct script_fault *)SCRIPT_FAULT;
+
+	f->seen++;
+	f->sp = (uint32_t)sp;
+	f->pc = (uint32_t)sp - RAM < RAM_BYTES ? sp[6] : 0;
+	f->exc_return = exc_return;
+	f->cfsr = *word(0xE000ED28U);
+	f->hfsr = *word(0xE000ED2CU);
+	f->bfar = *word(0xE000ED38U);
+	*word(0xE000ED0CU) = 0x05FA0004U;
+	for (;;)
+		;
+}
+
+__attribute__((naked)) void cats_m4_hard_fault(void)
+{
+	__asm volatile("ldr r2, =0x2003F000\n\t"
+		       "ldr r2, [r2]\n\t"
+		       "cmp r2, #1\n\t"
+		       "it eq\n\t"
+		       "pusheq {r2}\n\t"
+		       "mov r0, sp\n\t"
+		       "mov r1, lr\n\t"
+		       "ldr r2, =__stack_top\n\t"
+		       "mov sp, r2\n\t"
+		       "b take_fault\n\t"
+		       ".ltorg");
 }
 
 static void loop(uint32_t turns)
@@ -70,6 +105,9 @@ static void run(volatile const struct script_line *line)
 		break;
 	case SCRIPT_CALL:
 		told.read[told.reads++] = ((uint32_t(*)(void))line->address)();
+		break;
+	case SCRIPT_STACK:
+		__asm volatile("mov sp, %0\n push {r0}" ::"r"(line->value));
 		break;
 	case SCRIPT_SLEEP:
 		__asm volatile("wfi");

@@ -15,6 +15,7 @@ enum script_operation {
 	SCRIPT_READ_8,   /* one byte */
 	SCRIPT_AWAIT,    /* reads address until it is not 0 */
 	SCRIPT_CALL,     /* a function at address, whose value goes into told.read */
+	SCRIPT_STACK,    /* sp becomes `value`, and something is pushed */
 	SCRIPT_SLEEP,    /* WFI */
 	SCRIPT_LOOP,     /* `value` turns of a loop of 4 cycles */
 	SCRIPT_INTERRUPT /* enables interrupt `value`, whose handler writes 0 to `address`, or nothing where that is 0
@@ -26,6 +27,16 @@ struct script_line {
 };
 
 #define SCRIPT_LINES 64U
+
+/* What the handler of hard faults puts down here before it resets the chip; careless: it uses the stack that it finds.
+ */
+#define SCRIPT_FAULT 0x2003F000U
+struct script_fault {
+	uint32_t careless;
+	uint32_t seen; /* counts */
+	uint32_t pc;   /* stacked */
+	uint32_t sp, exc_return, cfsr, hfsr, bfar;
+};
 
 /* The object `told`; cleared when a script begins. */
 struct script_report {
