@@ -40,9 +40,9 @@ static void interrupts_are_levels(void **state)
 	assert_int_equal(f.told.interrupts[0], 0);
 	assert_int_equal(f.told.read[0], 1);
 	chip_fixture_load(&f, (const struct script_line[]){INTERRUPT(0, 0), WRITE(CLOCK + 0x304U, 1), LOOP(1)}, 3);
-	assert_false(chip_fixture_go_on(&f, f.began + 50000 * 64));
+	assert_false(chip_fixture_go_on(&f, cats_chip_now(f.chip) + 640000));
 	assert_int_equal(f.stopped.stop, CATS_M4_LIMIT);
-	assert_true(f.told.interrupts[0] > 1000);
+	assert_in_range(f.told.interrupts[0], 1000, 20000);
 	chip_fixture_close(&f);
 }
 
