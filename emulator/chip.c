@@ -166,9 +166,15 @@ void cats_chip_trigger(struct cats_chip *chip, uint32_t address)
 
 void cats_peripheral_event(struct cats_peripheral *p, uint32_t event)
 {
+	cats_chip_event(p, event, true);
+}
+
+void cats_chip_event(struct cats_peripheral *p, uint32_t event, bool routed)
+{
 	p->events |= 1U << event;
 	update_interrupt(p);
-	cats_ppi_route(cats_chip_peripheral(p->chip, CATS_PPI_BASE), p->base + EVENTS + 4U * event);
+	if (routed)
+		cats_ppi_route(cats_chip_peripheral(p->chip, CATS_PPI_BASE), p->base + EVENTS + 4U * event);
 	for (size_t i = 0; i < p->model->short_count; i++)
 		if (p->model->shorts[i].event == event && (p->shorts >> p->model->shorts[i].bit & 1U) != 0)
 			run_task(p, p->model->shorts[i].task);

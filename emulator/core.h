@@ -139,6 +139,11 @@ void cats_m4_go_on(struct cats_m4 *m4, uint32_t pc);
 /* Writes RAM; false where there is none. */
 bool cats_m4_poke(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size);
 
+/* Called before every instruction, while the core does not run; the instructions are translated anew. */
+typedef void (*cats_m4_callback)(void);
+uc_err cats_m4_hook_instructions(uc_hook *handle, struct cats_m4 *m4, cats_m4_callback function, void *context);
+void cats_m4_unhook_instructions(struct cats_m4 *m4, uc_hook handle);
+
 /* Ends the slice at the next chance. */
 void cats_m4_raise(struct cats_m4 *m4, enum cats_m4_fault fault, uint32_t address);
 

@@ -366,37 +366,47 @@ static void on_bus_write(uc_engine *uc, uint64_t offset, unsigned bytes, uint64_
 }
 
 /* Unicorn takes callbacks as object pointers, which ISO C does not convert functions to. */
-typedef void (*callback)(void);
-
-static uc_err hook_range(uc_hook *handle, struct cats_m4 *m4, int types, callback function, uint32_t first,
-			 uint32_t last)
+static uc_err hook_range(uc_hook *handle, struct cats_m4 *m4, int types, cats_m4_callback function, void *context,
+			 uint32_t first, uint32_t last)
 {
 	void *pointer;
 
 	_Static_assert(sizeof pointer == sizeof function, "functions and objects have pointers of one size");
 	memcpy(&pointer, &function, sizeof pointer);
-	return uc_hook_add(m4->uc, handle, types, pointer, m4, (uint64_t)first, (uint64_t)last);
+	return uc_hook_add(m4->uc, handle, types, pointer, context, (uint64_t)first, (uint64_t)last);
 }
 
-static uc_err hook(struct cats_m4 *m4, int types, callback function)
+uc_err cats_m4_hook_instructions(uc_hook *handle, struct cats_m4 *m4, cats_m4_callback function, void *context)
+{
+	cats_m4_flash_changed(m4, 0, CATS_M4_FLASH_BYTES);
+	return hook_range(handle, m4, UC_HOOK_CODE, function, context, 1, 0);
+}
+
+void cats_m4_unhook_instructions(struct cats_m4 *m4, uc_hook handle)
+{
+	uc_hook_del(m4->uc, handle);
+	cats_m4_flash_changed(m4, 0, CATS_M4_FLASH_BYTES);
+}
+
+static uc_err hook(struct cats_m4 *m4, int types, cats_m4_callback function)
 {
 	uc_hook handle;
 
-	return hook_range(&handle, m4, types, function, 1, 0); /* everywhere */
+	return hook_range(&handle, m4, types, function, m4, 1, 0); /* everywhere */
 }
 
 static uc_err hook_all(struct cats_m4 *m4)
 {
-	uc_err e = hook(m4, UC_HOOK_BLOCK, (callback)on_block);
+	uc_err e = hook(m4, UC_HOOK_BLOCK, (cats_m4_callback)on_block);
 
 	if (e == UC_ERR_OK)
-		e = hook(m4, UC_HOOK_INTR, (callback)on_interrupt);
+		e = hook(m4, UC_HOOK_INTR, (cats_m4_callback)on_interrupt);
 	if (e == UC_ERR_OK)
-		e = hook(m4, UC_HOOK_MEM_INVALID, (callback)on_invalid);
+		e = hook(m4, UC_HOOK_MEM_INVALID, (cats_m4_callback)on_invalid);
 	if (e == UC_ERR_OK && m4->strict)
-		e = hook(m4, UC_HOOK_CODE, (callback)on_instruction);
+		e = hook(m4, UC_HOOK_CODE, (cats_m4_callback)on_instruction);
 	if (e == UC_ERR_OK && m4->strict)
-		e = hook(m4, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (callback)on_access);
+		e = hook(m4, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (cats_m4_callback)on_access);
 	return e;
 }
 
@@ -739,7 +749,7 @@ static uc_err step(struct cats_m4 *m4)
 	m4->step_in = 0;
 	m4->to_step = m4->cut - m4->instructions;
 	uc_ctl_remove_cache(m4->uc, from, to);
-	e = hook_range(&handle, m4, UC_HOOK_CODE, (callback)on_step, from, to - 1U);
+	e = hook_range(&handle, m4, UC_HOOK_CODE, (cats_m4_callback)on_step, m4, from, to - 1U);
 	if (e != UC_ERR_OK)
 		return e;
 	m4->stepping = true;

@@ -24,11 +24,16 @@ extern const struct cats_peripheral_model cats_timer6_model;
 extern const struct cats_peripheral_model cats_egu_model;
 extern const struct cats_peripheral_model cats_gpio_model;
 extern const struct cats_peripheral_model cats_rng_model;
+extern const struct cats_peripheral_model cats_rtc3_model; /* with three compare registers */
+extern const struct cats_peripheral_model cats_rtc4_model;
 extern const struct cats_peripheral_model cats_uarte_model; /* variant: its number */
 extern const struct cats_peripheral_model cats_wdt_model;
 
 /* The event at an address has happened: triggers what its enabled channels lead to. */
 void cats_ppi_route(struct cats_peripheral *ppi, uint32_t event);
+
+/* Event i happens; the PPI hears of it only if it is routed there. */
+void cats_chip_event(struct cats_peripheral *p, uint32_t event, bool routed);
 
 /* The task at an address runs CATS_PPI_CYCLES from now. */
 void cats_chip_trigger(struct cats_chip *chip, uint32_t task);
