@@ -94,11 +94,12 @@ bool cats_op_stats(struct cats_node *n, const struct cats_op *op)
 struct product {
 	struct cats_panel panel;
 	struct cats_weights_view weights;
-	uint32_t outputs, columns; /* N, K */
-	uint32_t tile_outputs;     /* of a tile, even */
-	uint32_t chunk;            /* columns of a call, a multiple of 64 */
-	uint32_t row_cycles;       /* of finishing a row of a tile, beyond what each output costs */
-	uint32_t output_cycles;    /* of finishing an output */
+	uint32_t outputs, columns;    /* N, K */
+	uint32_t tile_outputs;        /* of a tile, even */
+	uint32_t chunk;               /* columns of a call, a multiple of 64 */
+	uint32_t row_cycles;          /* of finishing a row of a tile, beyond what each output costs */
+	uint32_t output_cycles;       /* of finishing an output */
+	uint32_t panel_output_cycles; /* of finishing it, once for all rows of the panel */
 };
 
 /* What is done for each panel in turn (at.phase), after what an op does once. */
@@ -133,6 +134,7 @@ static struct product product_of(const struct cats_node *n, uint32_t scratch, ui
 	p.columns = K;
 	p.row_cycles = row_cycles;
 	p.output_cycles = n->kernels->costs.output;
+	p.panel_output_cycles = 0;
 	cut_product(&p, &n->kernels->costs);
 	return p;
 }
@@ -189,7 +191,8 @@ static bool run_panel(struct cats_node *n, const struct cats_op *op, const struc
 		const uint32_t outputs = cats_least(p->outputs - n->at.output, p->tile_outputs);
 
 		if (!accumulate(n, p, outputs) ||
-		    !cats_node_afford(n, 160U + p->panel.rows * (p->row_cycles + outputs * p->output_cycles)))
+		    !cats_node_afford(n, 160U + p->panel.rows * (p->row_cycles + outputs * p->output_cycles) +
+						 outputs * p->panel_output_cycles))
 			return false;
 		finish(n, op, p->panel.rows, outputs);
 		n->at.output += outputs;
@@ -401,39 +404,54 @@ static void find_lost(struct cats_node *n, const struct cats_shard_site *site, u
 		n->at.row_lost[r] = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
 }
 
-/* Cycles of taking one lost sender's pair out of one output's Ws and B; and fewer outputs a tile when that is much. */
+/* How often a lost sender's pair may leave an output's Ws and B: for each row on its own. Rows that lost the same
+ * senders share the work; they are not taken to, so that the more is lost the more is charged. */
+static uint32_t lost_pairs(const struct cats_node *n, uint32_t rows)
+{
+	uint32_t pairs = 0;
+
+	for (uint32_t r = 0; r < rows; r++)
+		pairs += (uint32_t)__builtin_popcountll(n->at.row_lost[r]);
+	return pairs;
+}
+
+/* Cycles of that for one output; and fewer outputs a tile when they are many. */
 #define PAIR_CYCLES 30U
 
-static void make_room_for_lost(struct product *p, uint32_t senders)
+static void make_room_for_lost(struct product *p, uint32_t pairs)
 {
-	const uint32_t fit = CATS_UNIT_CYCLES_MAX / 2U / (CATS_TILE_ROWS * PAIR_CYCLES * senders) & ~1U;
+	const uint32_t fit = CATS_UNIT_CYCLES_MAX / 2U / (PAIR_CYCLES * pairs) & ~1U;
 
 	p->tile_outputs = fit < 2 ? 2 : cats_least(fit, p->tile_outputs);
-	p->row_cycles += PAIR_CYCLES * senders * p->tile_outputs;
+	p->panel_output_cycles = PAIR_CYCLES * pairs;
 }
 
 bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
 	const uint32_t senders = n->gather.lost == 0 ? 0 : (uint32_t)__builtin_popcountll(n->gather.lost);
-	struct product p = product_of(n, op->norm_product.scratch, op->norm_product.weights, op->norm_product.outputs,
-				      op->norm_product.columns, 60);
+	const struct product whole = product_of(n, op->norm_product.scratch, op->norm_product.weights,
+						op->norm_product.outputs, op->norm_product.columns, 60);
+	struct product p;
+	uint32_t pairs;
 
-	p.panel.stride = site->stride;
-	if (senders > 0)
-		make_room_for_lost(&p, senders);
 	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
+		p = whole;
+		p.panel.stride = site->stride;
 		p.panel.x = view_row(n, site, n->at.row);
 		p.panel.rows = cats_least(op->norm_product.rows - n->at.row, CATS_TILE_ROWS);
-		/* Rows that lost different senders are finished apart. */
-		if (senders > 0 || p.panel.rows < CATS_TILE_ROWS)
-			p.output_cycles = n->kernels->costs.output_apart;
 		if (n->at.phase < WIDEN) {
 			if (!cats_node_afford(n, 140U + ARRIVED_CYCLES * CATS_TILE_ROWS * senders))
 				return false;
 			find_lost(n, site, p.panel.rows);
 			n->at.phase = WIDEN;
 		}
+		/* Rows that lost different senders are finished apart. */
+		if (senders > 0 || p.panel.rows < CATS_TILE_ROWS)
+			p.output_cycles = n->kernels->costs.output_apart;
+		pairs = (op->flags & CATS_OP_RMS) != 0 ? 0 : lost_pairs(n, p.panel.rows);
+		if (pairs > 0)
+			make_room_for_lost(&p, pairs);
 		if (!run_panel(n, op, &p, finish_norm))
 			return false;
 	}

@@ -8,9 +8,9 @@
 #include "net/node.h"
 #include "sim/play.h"
 
-/* A gather begins when every node is ready that has lost up to a quarter of the packets after all repair. Who has lost
- * more computes longer, and comes late to the next gather, which the protocol allows for. */
-#define PLANNED_LOSS_Q32 (UINT64_C(1) << 30)
+/* A gather begins when every node is ready that has lost up to an eighth of the packets after all repair, or two nodes
+ * of sixteen. Who has lost more computes longer, and comes late to the next gather, which the protocol allows for. */
+#define PLANNED_LOSS_Q32 (UINT64_C(1) << 29)
 /* The first sender's runtime must have its gather open when the frame is made: the lead and the slack before the slot,
  * and the unit of 8 us that times are rounded to. */
 #define MAKING_US (CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
