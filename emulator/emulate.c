@@ -2,9 +2,12 @@
 /* Blocks of inferences, and what is made of them. See emulate.h. */
 #include "emulator/emulate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/random.h"
+#include "deploy/replay.h"
 #include "deploy/samples.h"
 #include "deploy/score.h"
 
@@ -14,6 +17,10 @@ struct outcome {
 	cats_time latency, length, air;
 	uint64_t missing, expected, arrived, frames;
 	uint32_t resets;
+	/* Against the host. */
+	bool replayed;
+	uint64_t compared, different;
+	char difference[160];
 };
 
 /* And of one node in it. */
@@ -91,10 +98,72 @@ static void note(const struct run *run, const struct cats_samples *samples, size
 	}
 }
 
+/* ---- The same on the host ---- */
+
+static void differ(struct outcome *o, uint64_t bytes, const char *what, uint32_t node, uint32_t at)
+{
+	if (o->different == 0)
+		snprintf(o->difference, sizeof o->difference, "node %u, %s %u", node, what, at);
+	o->different += bytes;
+}
+
+static void compare_result(struct outcome *o, const struct cats_node *sink, const struct cats_stage_report *r)
+{
+	for (uint32_t i = 0; i < r->rows * r->columns; i++) {
+		int32_t value = 0;
+		const bool there = cats_node_result(&value, sink, i / r->columns, i % r->columns) == 1;
+
+		o->compared += sizeof value;
+		if (there != (r->there[i] != 0) || (there && value != r->outputs[i]))
+			differ(o, sizeof value, "output", sink->shard.header->device, i);
+	}
+}
+
+static void compare_arena(struct outcome *o, const struct cats_node *node, const uint8_t *got)
+{
+	const struct cats_shard_header *h = node->shard.header;
+
+	o->compared += h->arena_bytes;
+	for (uint32_t i = 0; i < h->arena_bytes; i++)
+		if (got[i] != node->arena[i])
+			differ(o, 1, "arena byte", h->device, i);
+}
+
+/* What nobody writes is then the same on both sides. */
+static void paint_arenas(const struct cats_replay *replay, uint32_t devices)
+{
+	for (uint32_t j = 0; j < devices; j++) {
+		const struct cats_node *node = cats_replay_node(replay, j);
+
+		memset(node->arena, CATS_M4_PAINT, node->shard.header->arena_bytes);
+	}
+}
+
+static enum cats_status compare(struct outcome *o, const struct run *run, struct cats_replay *replay,
+				const struct cats_stage *stage, const struct cats_fleet_input *input, size_t sample,
+				const struct cats_stage_report *r, struct cats_error *error)
+{
+	struct cats_finding finding;
+	const enum cats_status status =
+		cats_replay_run(&finding, replay, input, sample, r->lacks, r->lack_count, error);
+
+	if (status < 0)
+		return status;
+	o->replayed = true;
+	o->compared = finding.compared;
+	if (finding.different > 0)
+		differ(o, finding.different, "the host's own, site", finding.first.node, finding.first.site);
+	compare_result(o, cats_replay_sink(replay), r);
+	for (uint32_t j = 0; j < run->devices; j++)
+		if (r->took_part[j])
+			compare_arena(o, cats_replay_node(replay, j), cats_stage_arena(stage, j));
+	return CATS_OK;
+}
+
 /* ---- Blocks ---- */
 
 static enum cats_status play_block(const struct run *run, struct cats_samples *samples, struct cats_stage *stage,
-				   size_t block, struct cats_error *error)
+				   struct cats_replay *replay, size_t block, struct cats_error *error)
 {
 	const size_t first = block * CATS_EMULATION_BLOCK;
 	const volatile int *stop = run->options->crew.stop;
@@ -109,6 +178,8 @@ static enum cats_status play_block(const struct run *run, struct cats_samples *s
 		status = cats_stage_infer(&report, stage, &input, error);
 		if (status == CATS_OK)
 			note(run, samples, i, &report);
+		if (status == CATS_OK && report.has_result)
+			status = compare(&run->outcomes[i], run, replay, stage, &input, i, &report, error);
 	}
 	return status;
 }
@@ -129,12 +200,19 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 		.observer = block == 0 ? o->observer : (struct cats_observer){0},
 		.keeps_log = block == 0 && o->serial != NULL,
 	};
+	struct cats_replay *replay;
 	struct cats_stage *stage;
-	enum cats_status status = cats_stage_create(&stage, &options, error);
+	enum cats_status status = cats_replay_create(&replay, run->plan, error);
 
 	if (status < 0)
 		return status;
-	status = play_block(run, &run->samples[lane], stage, block, error);
+	paint_arenas(replay, run->devices);
+	status = cats_stage_create(&stage, &options, error);
+	if (status < 0) {
+		cats_replay_free(replay);
+		return status;
+	}
+	status = play_block(run, &run->samples[lane], stage, replay, block, error);
 	for (uint32_t j = 0; j < run->devices; j++)
 		run->memory[block * run->devices + j] = cats_stage_memory(stage, j);
 	if (options.keeps_log) { /* also of what failed: that is when it is wanted */
@@ -143,6 +221,7 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 		status = status < 0 ? status : written;
 	}
 	cats_stage_free(stage);
+	cats_replay_free(replay);
 	return status;
 }
 
@@ -186,6 +265,11 @@ static void add_samples(struct cats_emulation_result *out, const struct run *run
 		out->expected += o->expected;
 		out->arrived += o->arrived;
 		out->resets += o->resets;
+		out->replayed += o->replayed ? 1U : 0;
+		out->compared_bytes += o->compared;
+		if (out->different_bytes == 0 && o->different > 0)
+			snprintf(out->difference, sizeof out->difference, "sample %zu, %.120s", s, o->difference);
+		out->different_bytes += o->different;
 		out->frames += (double)o->frames;
 		air += o->air;
 		length += o->length;

@@ -33,6 +33,11 @@ struct cats_emulation_result {
 	uint64_t missing;           /* results that did not arrive, of all samples */
 	uint64_t expected, arrived; /* values, over all samples and nodes */
 	uint64_t resets;            /* of chips, after they had booted */
+	/* Each inference that had a result, once more in the host's runtime with the same packets missing, held to the
+	 * plain reference on the way (deploy/replay.h): results, and the arenas of all nodes that took part. */
+	uint64_t compared_bytes, different_bytes;
+	size_t replayed;      /* samples */
+	char difference[160]; /* the first: where */
 	double latency_p50_us, latency_p90_us, latency_max_us;
 	double frames, air_us;
 	uint32_t devices;

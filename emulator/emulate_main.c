@@ -182,6 +182,10 @@ static cJSON *describe(const struct cats_emulation_result *r, const struct argum
 				r->expected > 0 ? (double)r->arrived / (double)r->expected : 1);
 	cJSON_AddNumberToObject(object, "missing_results", (double)r->missing);
 	cJSON_AddNumberToObject(object, "resets", (double)r->resets);
+	cJSON_AddBoolToObject(object, "identical", r->different_bytes == 0);
+	cJSON_AddNumberToObject(object, "compared_bytes", (double)r->compared_bytes);
+	if (r->different_bytes > 0)
+		cJSON_AddStringToObject(object, "difference", r->difference);
 	add_latency(object, r);
 	cJSON_AddNumberToObject(object, "air_us", rounded(r->air_us, 1));
 	cJSON_AddNumberToObject(object, "frames", r->frames);

@@ -208,6 +208,23 @@ static bool read_lacks(struct cats_stage *s, uint32_t node, const char *text)
 	return *text == '\0';
 }
 
+/* The node begins anew: what it lacked before is not of this inference. */
+static void forget_lacks(struct cats_stage *s, uint32_t node)
+{
+	struct cats_stage_report *r = &s->report;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->lack_count; i++) {
+		uint64_t values = 0;
+
+		if (s->lacks[i].receiver != node)
+			s->lacks[kept++] = s->lacks[i];
+		else if (values_of(&values, s, &s->lacks[i]))
+			r->arrived += values;
+	}
+	r->lack_count = kept;
+}
+
 static bool read_line(struct cats_stage *s, const struct cats_log_line *line)
 {
 	const char *rest;
@@ -253,8 +270,10 @@ static void on_pin(void *context, uint32_t chip, cats_time time, uint32_t pin, b
 	(void)time;
 	if (pin != LED_PIN)
 		return;
-	if (s->lit[chip] == high)
+	if (s->lit[chip] == high) {
 		s->took_part[chip] = true;
+		forget_lacks(s, chip);
+	}
 	s->lit[chip] = !high;
 }
 
@@ -613,6 +632,12 @@ struct cats_stage_memory cats_stage_memory(const struct cats_stage *s, uint32_t 
 		.ram_bytes = symbol(s, "__bss_end") - CATS_LAYOUT_RAM + header(s, node)->arena_bytes,
 		.flash_bytes = symbol(s, "__image_end") - CATS_LAYOUT_FIRMWARE + header(s, node)->bytes,
 	};
+}
+
+const uint8_t *cats_stage_arena(const struct cats_stage *s, uint32_t node)
+{
+	return cats_m4_memory(cats_chip_core(cats_chips_at(s->chips, node)), CATS_LAYOUT_ARENA,
+			      header(s, node)->arena_bytes);
 }
 
 struct cats_chips *cats_stage_chips(struct cats_stage *s)

@@ -7,6 +7,7 @@
 #include "emulator/chips.h"
 #include "emulator/log.h"
 #include "sim/fleet.h"
+#include "sim/lack.h"
 
 struct cats_stage;
 
@@ -22,22 +23,17 @@ struct cats_stage_options {
 	bool keeps_log;                /* for cats_stage_write_log */
 };
 
-/* A packet of `sender` that `receiver` said it lacked at the end of a site's gather. */
-struct cats_lack {
-	uint16_t site, receiver, sender, packet;
-};
-
 /* One inference. Pointers are valid until the next. */
 struct cats_stage_report {
 	cats_time start, end; /* from the input's last byte on the line until everybody is quiet again */
 	cats_time latency;    /* to the result at the sink; without one, to the end */
 	bool has_result;
-	int32_t class_;             /* as the sink said; -1: none, or it does not classify */
-	uint32_t rows, columns;     /* of the result */
-	const int32_t *outputs;     /* [rows, columns] */
-	const uint8_t *there;       /* [rows, columns] 0: that output did not arrive */
-	uint64_t expected, arrived; /* values, over all nodes; of a node that took no part nothing arrived */
-	const struct cats_lack *lacks;
+	int32_t class_;                /* as the sink said; -1: none, or it does not classify */
+	uint32_t rows, columns;        /* of the result */
+	const int32_t *outputs;        /* [rows, columns] */
+	const uint8_t *there;          /* [rows, columns] 0: that output did not arrive */
+	uint64_t expected, arrived;    /* values, over all nodes; of a node that took no part nothing arrived */
+	const struct cats_lack *lacks; /* as nodes said at the ends of their gathers */
 	size_t lack_count;
 	const bool *took_part; /* [nodes] its LED changed */
 	uint64_t frames;
@@ -64,6 +60,9 @@ CATS_MUST_CHECK enum cats_status cats_stage_infer(struct cats_stage_report *repo
 						  const struct cats_fleet_input *input, struct cats_error *error);
 
 struct cats_stage_memory cats_stage_memory(const struct cats_stage *stage, uint32_t node);
+
+/* The node's arena as it is now, header.arena_bytes of its shard; valid until the stage is freed. */
+const uint8_t *cats_stage_arena(const struct cats_stage *stage, uint32_t node);
 
 struct cats_chips *cats_stage_chips(struct cats_stage *stage);
 
