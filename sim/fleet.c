@@ -44,6 +44,7 @@ enum cats_status cats_shards_open_node(struct cats_node *node, uint8_t **arena, 
 	*arena = aligned_alloc(64, (bytes + 127U) / 64U * 64U);
 	if (!*arena)
 		return no_memory(shards->name, error);
+	memset(*arena, 0, bytes);
 	config.arena = *arena;
 	refusal = cats_node_init(node, &config, &where);
 	if (refusal != 0)

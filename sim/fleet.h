@@ -35,7 +35,7 @@ static inline const struct cats_shard_header *cats_shards_header(const struct ca
 	return (const struct cats_shard_header *)(const void *)shards->bytes[device];
 }
 
-/* Node `j` in a struct of the caller's, with an arena of its own that the caller frees, also when it fails. */
+/* Node `j` in a struct of the caller's, with an arena of its own, all 0, that the caller frees, also when it fails. */
 CATS_MUST_CHECK enum cats_status cats_shards_open_node(struct cats_node *node, uint8_t **arena,
 						       const struct cats_shards *shards, uint32_t j,
 						       const struct cats_kernels *kernels, struct cats_error *error);

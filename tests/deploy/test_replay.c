@@ -37,16 +37,6 @@ static void note_lacks(void *context, uint32_t node, uint64_t moment, const stru
 		s->ended[node] = cats_node_open_site(runtime) + 1U == runtime->shard.header->site_count;
 }
 
-static void clear_arenas(struct stage *s)
-{
-	for (uint32_t j = 0; j < s->plan.shards.devices; j++) {
-		const struct cats_somegather_memory memory = cats_somegather_memory(s->play, j);
-
-		memset(memory.arena, 0, memory.arena_bytes);
-		memset(cats_replay_node(s->replay, j)->arena, 0, memory.arena_bytes);
-	}
-}
-
 static void raise_stage(struct stage *s, const struct fixture_case *of, double loss)
 {
 	const uint32_t D = of->config.devices;
@@ -75,7 +65,6 @@ static void raise_stage(struct stage *s, const struct fixture_case *of, double l
 	if (cats_somegather_create(&s->play, &s->plan.shards, &s->options, &error) < 0 ||
 	    cats_replay_create(&s->replay, &s->plan, &error) < 0)
 		fail_msg("%s: %s", of->name, error.text);
-	clear_arenas(s);
 }
 
 static void strike_stage(struct stage *s)
