@@ -38,6 +38,9 @@ struct cats_chip {
 	struct pending_task pending[PENDING_TASKS];
 	uint32_t first_pending, last_pending; /* count up; the place is the rest */
 	uint64_t random;
+	/* Interrupts whose events the processor has cleared: low from `falls_at` on, or as soon as it reads a register,
+	 * which the write must reach before. */
+	uint64_t falling, falls_at;
 	enum cats_reset cause; /* of a reset that a peripheral asked for */
 	char refusal[TEXT_BYTES];
 };
@@ -112,10 +115,38 @@ void cats_peripheral_due(struct cats_peripheral *p, uint64_t time)
 
 /* ---- Events ---- */
 
+/* Interrupts that were to go low do. */
+static void fall(struct cats_chip *chip)
+{
+	for (; chip->falling != 0; chip->falling &= chip->falling - 1U)
+		cats_m4_exceptions_line(chip->m4, (uint32_t)__builtin_ctzll(chip->falling), false);
+}
+
 static void update_interrupt(struct cats_peripheral *p)
 {
-	if (p->irq != CATS_NO_IRQ)
-		cats_m4_exceptions_line(p->chip->m4, CATS_M4_EXCEPTION_INTERRUPT + p->irq, (p->events & p->inten) != 0);
+	struct cats_m4 *m4 = p->chip->m4;
+	const uint32_t number = CATS_M4_EXCEPTION_INTERRUPT + p->irq;
+
+	if (p->irq == CATS_NO_IRQ)
+		return;
+	if ((p->chip->falling >> number & 1U) != 0)
+		cats_m4_exceptions_line(m4, number, false);
+	p->chip->falling &= ~(UINT64_C(1) << number);
+	cats_m4_exceptions_line(m4, number, (p->events & p->inten) != 0);
+}
+
+/* After a write of the processor. */
+static void update_interrupt_late(struct cats_peripheral *p)
+{
+	struct cats_chip *chip = p->chip;
+	const uint64_t bit = p->irq != CATS_NO_IRQ ? UINT64_C(1) << (CATS_M4_EXCEPTION_INTERRUPT + p->irq) : 0;
+
+	if ((chip->m4->exceptions.lines & bit) == 0 || (p->events & p->inten) != 0) {
+		update_interrupt(p);
+	} else {
+		chip->falling |= bit;
+		chip->falls_at = chip->time + CATS_PPI_CYCLES;
+	}
 }
 
 static bool is_event(const struct cats_peripheral *p, uint32_t offset)
@@ -244,6 +275,8 @@ static void advance(void *context)
 	struct cats_chip *chip = context;
 
 	advance_to(chip, cats_m4_now(chip->m4));
+	if (chip->time >= chip->falls_at)
+		fall(chip);
 }
 
 /* ---- Registers ---- */
@@ -344,6 +377,8 @@ static uint32_t bus_read(void *context, uint32_t address, uint32_t bytes)
 	const uint32_t offset = address % PAGE_BYTES;
 	uint32_t value = 0;
 
+	if (p)
+		fall(p->chip);
 	if (p && !(p->model->read && p->model->read(&value, p, offset)) && !read_shared(&value, p, offset))
 		cats_peripheral_refuse(p, "a read of 0x%03x, which is not modelled", offset);
 	return value;
@@ -359,7 +394,7 @@ static void bus_write(void *context, uint32_t address, uint32_t bytes, uint32_t 
 	if (!(p->model->write && p->model->write(p, offset, value)) && !write_task(p, offset, value) &&
 	    !write_event(p, offset, value) && !write_bits(p, offset, value))
 		cats_peripheral_refuse(p, "0x%08x written to 0x%03x, which is not modelled", value, offset);
-	update_interrupt(p);
+	update_interrupt_late(p);
 }
 
 static bool write_flash(void *context, uint32_t *stored, uint32_t address, uint32_t bytes, uint32_t value)
@@ -383,6 +418,7 @@ static void reset_peripherals(struct cats_chip *chip, enum cats_reset cause)
 			p->model->reset(p, cause);
 	}
 	chip->first_pending = chip->last_pending = 0;
+	chip->falling = 0;
 	chip->next = 0;
 }
 

@@ -40,6 +40,7 @@ struct station {
 	struct cats_clock clock;
 	struct cats_air air;
 	bool powered;
+	uint64_t cut_at;                /* instructions at which power goes */
 	struct cats_m4_stopped stopped; /* at a breakpoint: it does not go on */
 	/* Its radio. */
 	struct flight *sends, *takes; /* NULL: nothing */
@@ -422,13 +423,26 @@ static void silence(struct station *s)
 	on_power(s, now, CATS_RADIO_OFF);
 }
 
+/* Up to its own time, or to where its power goes. */
+static void run_chip(struct cats_chips *n, struct station *s, uint64_t until)
+{
+	const uint64_t executed = cats_m4_instructions(cats_chip_core(s->chip));
+
+	s->stopped = cats_chip_run_instructions(s->chip, until, s->cut_at > executed ? s->cut_at - executed : 0);
+	if (s->stopped.stop != CATS_M4_INSTRUCTIONS)
+		return;
+	s->stopped.stop = CATS_M4_LIMIT;
+	s->cut_at = UINT64_MAX;
+	cats_chips_cut_power(n, s->self);
+}
+
 static void turn(struct cats_chips *n, struct station *s, cats_time end)
 {
 	const cats_time local = cats_clock_local(&s->clock, end);
 
 	if (local <= 0 || cats_chip_next(s->chip) > (uint64_t)local)
 		return;
-	s->stopped = cats_chip_run(s->chip, (uint64_t)local);
+	run_chip(n, s, (uint64_t)local);
 	if (n->options.observer.span != NULL)
 		note_work(s, n->now);
 	if (s->stopped.stop == CATS_M4_FAULT)
@@ -445,7 +459,7 @@ static void catch_up(struct cats_chips *n)
 		const cats_time local = cats_clock_local(&s->clock, n->now);
 
 		if (runs(s) && local > 0)
-			s->stopped = cats_chip_run(s->chip, (uint64_t)local);
+			run_chip(n, s, (uint64_t)local);
 		if (s->stopped.stop == CATS_M4_FAULT)
 			describe_stop(n, s);
 	}
@@ -483,6 +497,7 @@ static enum cats_status create_station(struct cats_chips *n, uint32_t i, struct 
 	const struct cats_chips_options *o = &n->options;
 	const struct cats_chip_options options = {
 		.fast = o->fast,
+		.handles_faults = o->handles_faults,
 		.seed = cats_random_key(o->medium.seed, i),
 		.host = {.context = s, .serial = on_serial, .pin = on_pin, .reset = on_reset},
 	};
@@ -490,6 +505,7 @@ static enum cats_status create_station(struct cats_chips *n, uint32_t i, struct 
 
 	s->chips = n;
 	s->self = i;
+	s->cut_at = UINT64_MAX;
 	s->powered = true;
 	s->clock = cats_clock_draw(o->medium.seed, i, o->drift_ppm, o->power_on);
 	s->clock.offset = -s->clock.offset;
@@ -577,6 +593,11 @@ void cats_chips_cut_power(struct cats_chips *n, uint32_t chip)
 		return;
 	cats_chip_reset(s->chip, CATS_RESET_POWER);
 	s->powered = false;
+}
+
+void cats_chips_cut_power_after(struct cats_chips *n, uint32_t chip, uint64_t instructions)
+{
+	n->stations[chip].cut_at = instructions;
 }
 
 /* The chip's time stood still. */

@@ -21,7 +21,7 @@ struct cats_chips_options {
 	struct cats_medium_options medium;
 	uint32_t drift_ppm;            /* clocks differ from true time by up to ± this */
 	cats_time power_on;            /* chips get power at different times, up to this */
-	bool fast;                     /* as of a core (m4.h) */
+	bool fast, handles_faults;     /* as of a core (m4.h) */
 	struct cats_observer observer; /* `gather` and `inference` are not called */
 	/* A byte from a chip's UARTE 0; a level of an output pin; a reset that is about to happen. NULL: nobody is
 	 * told. In the order of time of each chip; between chips within 40 us. */
@@ -55,6 +55,9 @@ const struct cats_m4_stopped *cats_chips_stopped(const struct cats_chips *chips,
 /* Faults, at the time that it is. Without power a chip does nothing, and its RAM is gone; it boots when it has power
  * again. A reset is by its pin. */
 void cats_chips_cut_power(struct cats_chips *chips, uint32_t chip);
+/* Power goes as soon as the chip has executed so many instructions since the beginning, in the middle of whatever that
+ * is. Those of now are in cats_chip_core. */
+void cats_chips_cut_power_after(struct cats_chips *chips, uint32_t chip, uint64_t instructions);
 void cats_chips_give_power(struct cats_chips *chips, uint32_t chip);
 void cats_chips_pull_reset(struct cats_chips *chips, uint32_t chip);
 

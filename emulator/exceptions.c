@@ -311,6 +311,7 @@ bool cats_m4_exceptions_return(struct cats_m4 *m4, uint32_t value)
 	const uint32_t number = cats_m4_get(m4, UC_ARM_REG_XPSR) & XPSR_NUMBER;
 	uint32_t frame[FPU_FRAME_WORDS], sp = cats_m4_get(m4, process ? UC_ARM_REG_PSP : UC_ARM_REG_SP);
 
+	cats_m4_advance(m4); /* an interrupt that its handler has just cleared may still be high */
 	if (!may_return(m4, value)) {
 		cats_m4_raise(m4, CATS_M4_FAULT_EXCEPTION, value);
 		return false;

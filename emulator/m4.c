@@ -662,6 +662,10 @@ static bool must_end(struct cats_m4 *m4)
 static bool wait_in_stall(struct cats_m4 *m4)
 {
 	forget_changed(m4);
+	if (m4->instructions == m4->cut) {
+		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
+		return false;
+	}
 	while (cats_m4_now(m4) < m4->stalled) {
 		uint64_t next;
 

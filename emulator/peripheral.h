@@ -12,7 +12,8 @@
  *	0x100 + 4i	event i: reads 0 or 1; writing 0 clears it, anything else is refused
  *	0x200		SHORTS: bits without a shortcut are refused
  *	0x304, 0x308	INTENSET, INTENCLR: bits without an event are refused
- * The interrupt is a level: high while any enabled event is 1.
+ * The interrupt is a level: high while any enabled event is 1. When the processor clears the last, it goes low as much
+ * later as the PPI takes, or when the processor next reads a register; a handler that returns before is entered again.
  *
  * An event runs its shortcuts' tasks at the same instant and those of its PPI channels CATS_PPI_CYCLES later, all after
  * whatever raised it has returned. Refusing stops the chip with the peripheral's name and a sentence; it goes on no

@@ -46,6 +46,22 @@ static void interrupts_are_levels(void **state)
 	chip_fixture_close(&f);
 }
 
+/* An event that is cleared and not read back is still there when the handler returns. */
+static void clearing_takes_its_time(void **state)
+{
+	struct chip_fixture f;
+
+	(void)state;
+	for (int fast = 0; fast < 2; fast++) {
+		chip_fixture_open(&f, &(struct cats_chip_options){.fast = fast != 0});
+		CHIP_RUN(&f, INTERRUPT(0, HFCLKSTARTED + 1U), WRITE(CLOCK + 0x304U, 1), WRITE(CLOCK, 1), LOOP(10000));
+		assert_int_equal(f.told.interrupts[0], 2);
+		CHIP_RUN(&f, INTERRUPT(0, HFCLKSTARTED), WRITE(CLOCK, 1), LOOP(10000), WRITE(CLOCK, 1), LOOP(10000));
+		assert_int_equal(f.told.interrupts[0], 2);
+		chip_fixture_close(&f);
+	}
+}
+
 static void what_is_not_modelled_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -67,6 +83,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crystal_starts_in_its_time),
 		cmocka_unit_test(interrupts_are_levels),
+		cmocka_unit_test(clearing_takes_its_time),
 		cmocka_unit_test(what_is_not_modelled_is_refused_by_name),
 	};
 

@@ -319,6 +319,31 @@ static void a_frame_is_cut_off(void **state)
 	finish(&f);
 }
 
+/* Power that goes after so many instructions, wherever that is, and comes back: the sender begins again. */
+static void power_goes_at_an_instruction(void **state)
+{
+	(void)state;
+	for (uint64_t more = 1; more < 4000; more += 371) {
+		struct fixture f;
+		uint64_t before;
+
+		prepare(&f);
+		f.options.fast = more % 2U == 0;
+		create(&f);
+		run(&f, 3 * AIR_PERIOD_US * US);
+		before = cats_m4_instructions(cats_chip_core(cats_chips_at(f.chips, 0)));
+		cats_chips_cut_power_after(f.chips, 0, before + more);
+		run(&f, LONG_ENOUGH);
+		assert_true(cats_m4_instructions(cats_chip_core(cats_chips_at(f.chips, 0))) == before + more);
+		assert_in_range(f.sent, 1, AIR_FRAMES - 1);
+		f.sent = 0;
+		cats_chips_give_power(f.chips, 0);
+		run(&f, 2 * LONG_ENOUGH);
+		assert_int_equal(f.sent, AIR_FRAMES);
+		finish(&f);
+	}
+}
+
 static void a_reset_begins_again(void **state)
 {
 	struct fixture f;
@@ -405,6 +430,7 @@ int main(void)
 		cmocka_unit_test(another_address_or_frequency_is_not_heard),
 		cmocka_unit_test(senders_disturb_each_other),
 		cmocka_unit_test(a_frame_is_cut_off),
+		cmocka_unit_test(power_goes_at_an_instruction),
 		cmocka_unit_test(a_reset_begins_again),
 		cmocka_unit_test(runs_are_reproducible),
 		cmocka_unit_test(a_chip_that_stops_is_named),

@@ -324,6 +324,32 @@ static void power_goes_at_any_instruction(void **state)
 	assert_in_range(first, 10, 1000);
 }
 
+/* That a chip sleeps, or waits for its flash, does not put off the end of a run by instructions. */
+static void a_cut_does_not_wait(void **state)
+{
+	const struct script_line lines[] = {WRITE(0x4001E504U, 2), WRITE(0x4001E508U, ERASED), AWAIT(0x4001E400U),
+					    SLEEP};
+	struct chip_fixture f;
+	struct cats_m4 *m4;
+
+	(void)state;
+	chip_fixture_open(&f, NULL);
+	m4 = cats_chip_core(f.chip);
+	CHIP_RUN(&f, WRITE(0x4001E504U, 1), WRITE(ERASED, 0));
+	chip_fixture_load(&f, lines, 4);
+	assert_false(chip_fixture_go_on(&f, f.began + 64000)); /* in the erasure */
+	assert_int_equal(f.stopped.stop, CATS_M4_LIMIT);
+	f.stopped = cats_chip_run_instructions(f.chip, UINT64_MAX / 2, 0);
+	assert_int_equal(f.stopped.stop, CATS_M4_INSTRUCTIONS);
+	assert_in_range(cats_chip_now(f.chip) - f.began, 64000, 65000);
+	assert_false(chip_fixture_go_on(&f, f.began + 64 * 100000)); /* asleep for ever */
+	assert_int_equal(f.stopped.stop, CATS_M4_LIMIT);
+	f.stopped = cats_chip_run_instructions(f.chip, UINT64_MAX / 2, 0);
+	assert_int_equal(f.stopped.stop, CATS_M4_INSTRUCTIONS);
+	assert_in_range(cats_m4_instructions(m4), 1, 100000);
+	chip_fixture_close(&f);
+}
+
 /* A run in pieces of any number of instructions executes what one run does. */
 static void pieces_make_a_whole(void **state)
 {
@@ -378,6 +404,7 @@ int main(void)
 		cmocka_unit_test(faults_enter_their_handler),
 		cmocka_unit_test(a_fault_of_the_handler_locks_up),
 		cmocka_unit_test(power_goes_at_any_instruction),
+		cmocka_unit_test(a_cut_does_not_wait),
 		cmocka_unit_test(pieces_make_a_whole),
 		cmocka_unit_test(what_a_watchdog_does_not_do_is_refused),
 	};

@@ -32,10 +32,11 @@ static void interrupt(void)
 	__asm volatile("mrs %0, ipsr" : "=r"(number));
 	number -= INTERRUPT;
 	told.interrupts[number]++;
-	if (clears[number] != 0) {
-		*word(clears[number]) = 0;
+	if (clears[number] == 0)
+		return;
+	*word(clears[number] & ~1U) = 0;
+	if (clears[number] % 2U == 0)
 		(void)*word(clears[number]);
-	}
 }
 
 __attribute__((used)) static void take_fault(const uint32_t *sp, uint32_t exc_return)

@@ -11,15 +11,16 @@ enum script_operation {
 	SCRIPT_WRITE,   /* value to address; */
 	SCRIPT_WRITE_8, /* its lowest byte */
 	SCRIPT_WRITE_16,
-	SCRIPT_READ,     /* address, into told.read */
-	SCRIPT_READ_8,   /* one byte */
-	SCRIPT_AWAIT,    /* reads address until it is not 0 */
-	SCRIPT_CALL,     /* a function at address, whose value goes into told.read */
-	SCRIPT_STACK,    /* sp becomes `value`, and something is pushed */
-	SCRIPT_SLEEP,    /* WFI */
-	SCRIPT_LOOP,     /* `value` turns of a loop of 4 cycles */
-	SCRIPT_INTERRUPT /* enables interrupt `value`, whose handler writes 0 to `address`, or nothing where that is 0
-			  */
+	SCRIPT_READ,   /* address, into told.read */
+	SCRIPT_READ_8, /* one byte */
+	SCRIPT_AWAIT,  /* reads address until it is not 0 */
+	SCRIPT_CALL,   /* a function at address, whose value goes into told.read */
+	SCRIPT_STACK,  /* sp becomes `value`, and something is pushed */
+	SCRIPT_SLEEP,  /* WFI */
+	SCRIPT_LOOP,   /* `value` turns of a loop of 4 cycles */
+	/* Enables interrupt `value`, whose handler writes 0 to `address` and reads that back, or does nothing where
+	 * that is 0. One more than an address: it does not read it back. */
+	SCRIPT_INTERRUPT
 };
 
 struct script_line {
