@@ -60,9 +60,10 @@ void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us)
 			n->senders |= cats_net_bit(i);
 	n->everyone = n->senders | n->desc.receivers;
 	n->start_us = cats_net_round_up(after_us + n->desc.compute_us);
-	n->deadline_us = n->start_us + cats_net_round_up(cats_net_site_deadline_us(&n->desc, n->config.devices));
+	n->deadline_us = n->start_us + cats_net_round_up(n->layout.deadline_us);
 	n->part = CATS_NET_SLOTS;
 	n->part_us = n->start_us;
+	n->turn = cats_net_first_turn(n, 0);
 	clear_gather(n);
 	n->repair.layout = &n->layout;
 	n->repair.site = &n->desc;
@@ -191,6 +192,26 @@ static void remember_losses(struct cats_net *n)
 	n->past_lost = (n->past_lost + lost) / 2U;
 }
 
+/* A block of so many repairs, from its beginning to its end. */
+static uint32_t block_us(const struct cats_net *n, uint32_t repairs)
+{
+	return repairs * cats_net_slot_us(n, CATS_NET_REPAIR) + cats_net_pause_us(n) +
+	       cats_net_round_up(cats_repair_decode_us(&n->layout)) +
+	       cats_net_count(n->desc.receivers) * cats_net_slot_us(n, CATS_NET_STATUS) + cats_net_pause_us(n) +
+	       n->layout.deciders * cats_net_step_us(n, CATS_NET_DECIDE);
+}
+
+/* So many that statuses and one combination more still fit before the deadline. */
+static uint32_t most_first_repairs(const struct cats_net *n)
+{
+	const uint32_t coded_us = cats_net_slot_us(n, CATS_NET_REPAIR);
+	const uint32_t after_us = block_us(n, 1) + cats_net_making_us(n) +
+				  cats_net_round_up(cats_repair_decode_us(&n->layout)) + n->layout.slots_us;
+	const uint32_t all_us = n->deadline_us - n->start_us;
+
+	return all_us > after_us ? (all_us - after_us) / coded_us : 0;
+}
+
 /* Before anybody said what it lacks. A round of statuses costs as much as a few slots of a small site, but little of a
  * large one: there only a part is sent before the first round, which then asks for exactly the rest. */
 uint8_t cats_net_first_repairs(const struct cats_net *n)
@@ -202,7 +223,11 @@ uint8_t cats_net_first_repairs(const struct cats_net *n)
 		sum += cats_estimate_worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
 	if (sum > n->layout.packets / 2U)
 		sum = n->layout.packets / 2U;
-	return (uint8_t)cats_estimate_sent(sum, loss);
+	/* Each generation's worst is exceeded in half of all cases: the more there are, the surer one is. */
+	if (sum > 0)
+		sum += n->layout.generations - 1U;
+	sum = cats_estimate_sent(sum, loss);
+	return (uint8_t)(sum < most_first_repairs(n) ? sum : most_first_repairs(n));
 }
 
 void cats_net_begin_part(struct cats_net *n, enum cats_net_part part, uint32_t part_us)
@@ -215,6 +240,7 @@ void cats_net_begin_block(struct cats_net *n, uint8_t block, uint8_t repairs, ui
 {
 	if (block > n->block) {
 		n->block = block;
+		n->turn = cats_net_first_turn(n, block);
 		n->alive_older = n->alive_before;
 		n->alive_before = n->alive;
 		n->alive = cats_net_bit(n->config.self);
@@ -333,13 +359,10 @@ uint32_t cats_net_wake_us(const struct cats_net *n)
 static uint8_t until_deadline(const struct cats_net *n, uint8_t repairs, uint32_t part_us)
 {
 	const uint32_t slot_us = cats_net_slot_us(n, CATS_NET_REPAIR);
-	const uint32_t after_us = cats_net_pause_us(n) + cats_net_round_up(cats_repair_decode_us(&n->layout)) +
-				  cats_net_count(n->desc.receivers) * cats_net_slot_us(n, CATS_NET_STATUS) +
-				  cats_net_pause_us(n) + cats_net_slot_us(n, CATS_NET_DECIDE);
 	const uint32_t left_us = n->deadline_us > part_us ? n->deadline_us - part_us : 0;
 	uint32_t fitting = left_us / slot_us;
 
-	if (n->layout.repairs > 0 || repairs * slot_us + after_us <= left_us)
+	if (n->layout.repairs > 0 || block_us(n, repairs) <= left_us)
 		return repairs;
 	fitting = fitting < CATS_NET_REPAIRS_MAX ? fitting : CATS_NET_REPAIRS_MAX;
 	return fitting > repairs ? (uint8_t)fitting : repairs;
@@ -366,8 +389,9 @@ static void end_decide(struct cats_net *n, uint32_t end_us)
 		n->block_us = decided_us;
 	cats_net_look(n);
 	cats_net_decide(n);
-	/* 127 blocks fit the byte; a gather with so many is over by its deadline. */
-	cats_net_begin_block(n, (uint8_t)(n->block < 126U ? n->block + 1U : 126U),
+	if (n->next_repairs > 0)
+		end_us += cats_net_making_us(n);
+	cats_net_begin_block(n, (uint8_t)(n->block < CATS_NET_BLOCKS_MAX ? n->block + 1U : CATS_NET_BLOCKS_MAX),
 			     until_deadline(n, n->next_repairs, end_us), end_us);
 }
 

@@ -27,8 +27,7 @@ bool cats_net_init(struct cats_net *n, const struct cats_net_config *config)
 		memset(&n->desc, 0, sizeof(n->desc));
 		if (!config->site(config->context, &n->desc, (uint16_t)i) ||
 		    !cats_net_layout_of(&n->layout, &n->desc, config->devices) ||
-		    cats_net_site_deadline_us(&n->desc, config->devices) <
-			    cats_net_layout_slots_us(&n->layout, &n->desc, config->devices))
+		    n->layout.deadline_us < n->layout.slots_us)
 			return false;
 	}
 	if (n->config.lead_us == 0)
@@ -110,7 +109,7 @@ static void listen(struct cats_net_action *a, struct cats_net *n, uint64_t now_u
 		.inference = n->inference,
 		.unit = slot.at_us / CATS_AIR_UNIT_US,
 		.sender = slot.owner,
-		.beacon = n->part == CATS_NET_DECIDE || (n->part == CATS_NET_STATUS && n->site == 0),
+		.beacon = n->part == CATS_NET_DECIDE,
 	};
 	a->expected_us = n->base_us + slot.at_us;
 }
@@ -199,10 +198,11 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 
 	for (;;) {
 		const struct cats_net_slot slot = own_slot(n, now, &opening);
+		const uint32_t make_us = slot.part == CATS_NET_REPAIR ? cats_net_make_us(n) : 0;
 
-		if (slot.at_us == CATS_NET_NEVER || (int64_t)slot.at_us - ahead > now) {
+		if (slot.at_us == CATS_NET_NEVER || (int64_t)slot.at_us - ahead - make_us > now) {
 			if (slot.at_us != CATS_NET_NEVER)
-				wake = (int64_t)slot.at_us - ahead;
+				wake = (int64_t)slot.at_us - ahead - make_us;
 			break;
 		}
 		if (give(a, n, &slot, opening))

@@ -29,7 +29,8 @@
  * it; only a TRANSMIT that was given stays until at_us (asking earlier is harmless: it is given again, the same bytes).
  * From at_us on, while the frame is on the air, the driver asks for what comes after it: that may be another TRANSMIT,
  * which begins a gap of 48 µs after the first ends. While a TRANSMIT is to come the receiver stays on until its ramp-up
- * (40 µs before at_us) needs the radio; after it the receiver is on again 40 µs after its end, if the action is LISTEN.
+ * (40 µs before at_us) needs the radio; after it the receiver is on again 40 µs after its end, if the action is LISTEN
+ * or a TRANSMIT that leaves time for it.
  * A frame that is being received at until_us is received to its end.
  *
  * Time. `now_us` and every other time is the node's own clock, whole microseconds, never running backwards, not
@@ -37,12 +38,12 @@
  * (the nRF52840 captures the end of the address: 24 less), to ±1 µs. A node computes, sleeps and transmits by its own
  * clock and corrects its idea of the network's time by each frame's.
  *
- * Lead. A TRANSMIT is given no earlier than needed and at least lead_us before at_us, provided that
- * cats_net_next is called when the action before said (until_us); a slot for which it is too late is left out. What a
- *frame says is what was known then: a transmission never waits for the reception before it. The first sender's packets
- * are read as long before a gather's beginning, so a site's compute_us holds, beside the worst case of computing,
- *lead_us, 16 µs by which the caller may be late and the 8 µs that times are rounded to. Without them the first sender
- *of a short gather is not ready and misses its slot.
+ * Lead. A TRANSMIT is given at least lead_us before at_us, provided that cats_net_next is called when the action before
+ * said (until_us); a slot for which it is too late is left out. What a frame says is what was known then: a
+ *transmission never waits for the reception before it. A combination is given earlier by what its making takes on the
+ *chip (cats_repair_make_us), other frames no earlier than needed. The first sender's packets are read as long before a
+ * gather's beginning, so a site's compute_us holds CATS_NET_BETWEEN_US beside the worst case of computing. Without that
+ * the first sender of a short gather is not ready and misses its slot.
  *
  * Several hops. All nodes must hear each other today. What a later version needs is there: status frames say who was
  * heard, coded frames say what they are made of, and any node may send any packet on.
@@ -61,6 +62,14 @@
 /* Default lead, µs: the status of the frame before last can be in a frame. Sealing by the CCM peripheral happens on
  * the fly, so that the lead is an interrupt, the building of a frame, and the ramp-up. */
 #define CATS_NET_LEAD_US 100U
+
+/* What the protocol takes of a node's processor from a gather's end until the runtime has the next open: the frame
+ * before the end, the end, the opening. Measured on the emulated Cortex-M4 (docs/results/m4-kernels.md), and a little
+ * more. */
+#define CATS_NET_TURN_US 250U
+
+/* What a site's compute_us holds beside the worst case of computing: that, and what "Lead" says. */
+#define CATS_NET_BETWEEN_US (CATS_NET_TURN_US + CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
 
 #define CATS_NET_OPENINGS 3U /* beacons with which the source opens an inference */
 
@@ -108,8 +117,8 @@ struct cats_net_action {
 struct cats_net_counters {
 	uint32_t sent, received; /* frames; received: authentic and of use or known already */
 	uint32_t refused;
-	uint32_t coded_sent, decoded; /* combinations sent, packets regained from combinations */
-	uint32_t decode_bytes;        /* byte-operations of GF(256) done, for the cost model: about 5 cycles each */
+	uint32_t coded_sent, decoded;        /* combinations sent, packets regained from combinations */
+	uint32_t coding_cycles;              /* spent on combinations, on a Cortex-M4; an estimate */
 	uint32_t early, deadline, overtaken; /* how gathers ended: agreed; by time; others were further on */
 };
 

@@ -16,6 +16,7 @@
 #define CATS_NET_STATUS_BYTES 3U
 #define CATS_NET_BEACON_BYTES 6U
 #define CATS_NET_BEACON_STATUS 255U /* a beacon's copy number when a status follows */
+#define CATS_NET_BLOCKS_MAX 126U    /* the highest number of a block; a gather with so many is over by its deadline */
 #define CATS_NET_DECISION_BIT 128U  /* of a status's block */
 
 /* Called a little more than the lead before a transmission: the caller may be so late. */
@@ -74,15 +75,22 @@ uint32_t cats_net_slot_us(const struct cats_net *n, enum cats_net_part part); /*
 uint32_t cats_net_step_us(const struct cats_net *n, enum cats_net_part part);
 uint32_t cats_net_opening_us(void);
 uint32_t cats_net_pause_us(const struct cats_net *n);
+/* By so much earlier than any other frame a combination is made. */
+uint32_t cats_net_make_us(const struct cats_net *n);
+/* By so much later than after a pause REPAIR of blocks 1, 2, … begins. */
+uint32_t cats_net_making_us(const struct cats_net *n);
 uint32_t cats_net_part_end_us(const struct cats_net *n);
 uint32_t cats_net_decide_end_us(const struct cats_net *n);
-uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot);
+/* Place in the round of turns at which a block's REPAIR begins. */
+uint8_t cats_net_first_turn(const struct cats_net *n, uint8_t block);
 uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k);
 
 /* A slot of the part at hand. */
 struct cats_net_slot {
 	uint32_t at_us; /* network time; CATS_NET_NEVER: there is none */
 	uint8_t owner;
+	uint8_t part;   /* enum cats_net_part; REPAIR also in the part before it */
+	uint8_t block;  /* REPAIR: of which */
 	uint16_t index; /* SLOTS: the packet of its owner; else the slot in the part */
 	uint16_t order; /* SLOTS: how many slots were before */
 };

@@ -51,11 +51,12 @@ struct cats_net {
 	struct cats_net_site desc;
 	struct cats_net_layout layout;
 	struct cats_repair repair;
-	uint64_t senders, everyone;               /* with a message; in any role */
-	uint32_t start_us, deadline_us, slots_us; /* network time; length of all slots */
+	uint64_t senders, everyone;     /* with a message; in any role */
+	uint32_t start_us, deadline_us; /* network time */
 	enum cats_net_part part;
 	uint32_t part_us; /* network time of the part's beginning */
 	uint8_t block;
+	uint8_t turn;         /* drawn for the block: who has REPAIR's first slot */
 	uint8_t repairs;      /* slots of this block's REPAIR */
 	uint8_t next_repairs; /* of the next's, as far as it is decided */
 	bool decided, ending;

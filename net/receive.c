@@ -151,21 +151,19 @@ static int receive_coded(struct cats_net *n, uint32_t sender, uint32_t at_us, co
 	const uint8_t block = plain[1], slot = plain[2], slots = plain[3], g = plain[4];
 	const uint8_t *bits = plain + CATS_NET_CODED_BYTES;
 
-	if (block > 126U || slot >= slots || slots > CATS_NET_REPAIRS_MAX || g >= n->layout.generations ||
-	    bytes != CATS_NET_CODED_BYTES + cats_net_bits_bytes(n) + n->layout.payload)
+	if (block > CATS_NET_BLOCKS_MAX || slot >= slots || slots > CATS_NET_REPAIRS_MAX ||
+	    g >= n->layout.generations || bytes != CATS_NET_CODED_BYTES + cats_net_bits_bytes(n) + n->layout.payload)
 		return CATS_FRAME_REFUSED_CONTENT;
 	follow(n, block, CATS_NET_REPAIR, back_to(at_us, slot, cats_net_slot_us(n, CATS_NET_REPAIR)));
-	if (n->part == CATS_NET_REPAIR && n->block == block) {
+	if (n->part == CATS_NET_REPAIR && n->block == block)
 		n->repairs = slots > n->repairs ? slots : n->repairs;
-		n->needs[g] = (uint8_t)(n->needs[g] - (n->needs[g] > 0));
-	}
 	hear(n, sender, 0);
 	if (n->storing && cats_net_in(n->desc.receivers, n->config.self)) {
-		const uint32_t before = n->repair.byte_operations, decoded = n->repair.decoded;
+		const uint32_t before = n->repair.cycles, decoded = n->repair.decoded;
 
 		(void)cats_repair_take(&n->repair, bits, bits + cats_net_bits_bytes(n),
 				       cats_net_coded_key(n, n->site, block, slot), g);
-		n->counters.decode_bytes += n->repair.byte_operations - before;
+		n->counters.coding_cycles += n->repair.cycles - before;
 		n->counters.decoded += n->repair.decoded - decoded;
 	}
 	return 0;
@@ -181,7 +179,7 @@ static int receive_status(struct cats_net *n, uint32_t sender, uint32_t at_us, c
 	const uint32_t count = decision ? n->layout.deciders : cats_net_count(n->desc.receivers);
 	uint32_t place = cats_net_place(n->desc.receivers, sender);
 
-	if (bytes != cats_net_status_bytes(n) || block > 126U || !cats_net_in(n->desc.receivers, sender))
+	if (bytes != cats_net_status_bytes(n) || block > CATS_NET_BLOCKS_MAX || !cats_net_in(n->desc.receivers, sender))
 		return CATS_FRAME_REFUSED_CONTENT;
 	if (decision)
 		for (place = 0; place < count && cats_net_decider(n, block, place) != sender;)

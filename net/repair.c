@@ -7,34 +7,54 @@
 #include "core/random.h"
 #include "net/gf256.h"
 
-/* Cycles of the Cortex-M4 a byte: y += c · x by a table (load, extract, look up, insert, four bytes at a time: 20
- * cycles a word), and y += x a word at a time with GF(4)'s two sums (5.2 a word). */
-#define SCALED_CYCLES_X10 50U
-#define ADDED_CYCLES_X10 13U
-#define CYCLES_PER_US 64U
-#define ROWS_TYPICAL 16U
+/* GF(16) inside GF(256): the sums of 1, v, v^2 and v^3 with v = 2^17, of order 15. */
+#define FIELD_BITS 4U
+static const uint8_t basis[FIELD_BITS] = {0x01, 0x98, 0x4e, 0x0a};
 
-/* GF(4) inside GF(256): 0, 1, w, w + 1 with w = 2^85, of order three. */
-#define W 0xd6U
+/* Cycles of a Cortex-M4, measured on the emulated core (docs/results/m4-kernels.md): to fetch a packet from a view,
+ * draw its coefficient and add it to two sums of four; and to add a row times a constant, or multiply one. */
+#define PACKET_CYCLES 1100U
+#define PACKET_CYCLES_X2 7U /* 3.5 a byte */
+#define ROW_CYCLES 600U
+#define ROW_CYCLES_X2 11U /* 5.5 a byte */
+#define CYCLES_PER_US 64U
+/* As many as wait when the last one comes: what the worst of 16 receivers lacks of 40 packets at a loss of 5 %. */
+#define ROWS_TYPICAL 5U
+
+static uint32_t packet_cycles(uint32_t payload)
+{
+	return PACKET_CYCLES + PACKET_CYCLES_X2 * payload / 2U;
+}
+
+static uint32_t row_cycles(uint32_t payload)
+{
+	return ROW_CYCLES + ROW_CYCLES_X2 * payload / 2U;
+}
+
+static uint8_t *payload_of(struct cats_repair_row *row)
+{
+	return row->vector + CATS_REPAIR_GENERATION_MAX;
+}
 
 static uint32_t number_of(const struct cats_repair *r, uint32_t generation, uint32_t place)
 {
 	return place * r->layout->generations + generation;
 }
 
-static bool in_gf4(const struct cats_net_layout *l, uint32_t generation)
+/* Which of the basis a packet's coefficient is the sum of. Never none: whoever lacks only this packet can always use
+ * the combination. */
+static uint32_t parts_of(uint64_t key, uint32_t place)
 {
-	return cats_repair_size(l, generation) > CATS_REPAIR_GF256_PACKETS_MAX;
+	return 1U + cats_random_below(key, place, (1U << FIELD_BITS) - 1U);
 }
 
-/* Never 0: whoever lacks only this packet can always use the combination. In GF(4) it may be 0. */
-static uint8_t coefficient(uint64_t key, uint32_t place, bool gf4)
+static uint8_t element_of(uint32_t parts)
 {
-	static const uint8_t subfield[4] = {0, 1, W, W ^ 1U};
+	uint8_t sum = 0;
 
-	if (gf4)
-		return subfield[cats_random_below(key, place, 4U)];
-	return (uint8_t)(1U + cats_random_below(key, place, 255U));
+	for (uint32_t i = 0; i < FIELD_BITS; i++)
+		sum = (uint8_t)(sum ^ ((parts >> i & 1U) != 0 ? basis[i] : 0));
+	return sum;
 }
 
 void cats_repair_start(struct cats_repair *r)
@@ -53,61 +73,68 @@ static void set_has(struct cats_repair *r, uint32_t packet)
 	r->count++;
 }
 
-/* A packet from the store, padded. Returns false when it is not there. */
-static bool fetch(struct cats_repair *r, uint8_t *to, uint32_t packet)
+/* A packet of `sender` from the store, padded. Returns false when it is not there. */
+static bool fetch(struct cats_repair *r, uint32_t sender, uint32_t packet)
 {
-	const uint32_t sender = cats_net_layout_sender(r->layout, packet);
-	const uint32_t bytes =
-		r->store->read(r->store->context, to, (uint8_t)sender, (uint16_t)(packet - r->layout->first[sender]));
+	const uint32_t bytes = r->store->read(r->store->context, r->scratch, (uint8_t)sender,
+					      (uint16_t)(packet - r->layout->first[sender]));
 
 	if (bytes == 0 || bytes > r->layout->payload)
 		return false;
-	memset(to + bytes, 0, r->layout->payload - bytes);
+	if (bytes < r->layout->payload)
+		memset(r->scratch + bytes, 0, r->layout->payload - bytes);
 	return true;
 }
 
 static void add_scaled(struct cats_repair *r, uint8_t *y, const uint8_t *x, uint8_t c)
 {
-	r->byte_operations += r->layout->payload;
+	r->cycles += row_cycles(r->layout->payload);
 	cats_gf256_add_scaled(y, x, c, r->layout->payload);
 }
 
-/* payload += coefficients · packets that are in the store and in `bits`; what is not in the store stays in
- * `left` (may be NULL: then it is left out of `bits`). Returns how many were added. */
-static uint32_t add_known(struct cats_repair *r, uint8_t *payload, uint8_t *left, uint8_t *bits, uint64_t key,
-			  uint32_t generation)
+/* Adds packets of the generation that are in the store and in `bits` to the sums of the basis' elements; what is not in
+ * the store stays in `left` (may be NULL: then it is left out of `bits`). Returns how many were added. */
+static uint32_t add_packets(struct cats_repair *r, uint8_t *left, uint8_t *bits, uint64_t key, uint32_t generation)
 {
 	const uint32_t size = cats_repair_size(r->layout, generation);
-	const bool gf4 = in_gf4(r->layout, generation);
-	uint32_t added = 0;
+	uint32_t added = 0, sender = 0;
 
-	memset(r->second, 0, sizeof(r->second));
 	for (uint32_t i = 0; i < size; i++) {
 		const uint32_t packet = number_of(r, generation, i);
-		const uint8_t c = coefficient(key, i, gf4);
+		uint32_t parts;
 
+		while (r->layout->first[sender + 1U] <= packet)
+			sender++;
 		if ((bits[i / 8U] >> i % 8U & 1U) == 0)
 			continue;
-		if (!cats_repair_has(r, packet) || !fetch(r, r->scratch, packet)) {
+		parts = parts_of(key, i);
+		if (!cats_repair_has(r, packet) || !fetch(r, sender, packet)) {
 			if (left != NULL)
-				left[i] = c;
+				left[i] = element_of(parts);
 			else
 				bits[i / 8U] = (uint8_t)(bits[i / 8U] & ~(1U << i % 8U));
 			continue;
 		}
 		added++;
-		/* With w and w + 1 the packet goes into a second sum, which is multiplied by w once at the end. */
-		if (gf4 && c >= W)
-			cats_gf256_add_scaled(r->second, r->scratch, 1, r->layout->payload);
-		if (!gf4)
-			add_scaled(r, payload, r->scratch, c);
-		else if (c == 1 || c == (W ^ 1U))
-			cats_gf256_add_scaled(payload, r->scratch, 1, r->layout->payload);
+		for (uint32_t b = 0; b < FIELD_BITS; b++)
+			if ((parts >> b & 1U) != 0)
+				cats_gf256_add(r->sums[b], r->scratch, r->layout->payload);
 	}
-	if (gf4) {
-		r->byte_operations += size * r->layout->payload * ADDED_CYCLES_X10 / SCALED_CYCLES_X10;
-		add_scaled(r, payload, r->second, W);
-	}
+	return added;
+}
+
+/* payload += coefficients · packets: products by the basis' elements only, once each. */
+static uint32_t add_known(struct cats_repair *r, uint8_t *payload, uint8_t *left, uint8_t *bits, uint64_t key,
+			  uint32_t generation)
+{
+	uint32_t added;
+
+	memset(r->sums, 0, sizeof(r->sums));
+	added = add_packets(r, left, bits, key, generation);
+	r->cycles += added * packet_cycles(r->layout->payload);
+	cats_gf256_add(payload, r->sums[0], r->layout->payload);
+	for (uint32_t b = 1; b < FIELD_BITS; b++)
+		add_scaled(r, payload, r->sums[b], basis[b]);
 	return added;
 }
 
@@ -127,8 +154,8 @@ uint32_t cats_repair_make(struct cats_repair *r, uint8_t *bits, uint8_t *payload
 static void subtract_row(struct cats_repair *r, struct cats_repair_row *row, const struct cats_repair_row *other,
 			 uint8_t c)
 {
-	cats_gf256_add_scaled(row->coefficients, other->coefficients, c, cats_repair_size(r->layout, row->generation));
-	add_scaled(r, row->payload, other->payload, c);
+	r->cycles += row_cycles(r->layout->payload);
+	cats_gf256_add_scaled(row->vector, other->vector, c, CATS_REPAIR_GENERATION_MAX + r->layout->payload);
 }
 
 /* First place with a coefficient, or the size. */
@@ -137,7 +164,7 @@ static uint32_t pivot_of(const struct cats_repair *r, const struct cats_repair_r
 	const uint32_t size = cats_repair_size(r->layout, row->generation);
 	uint32_t place = 0;
 
-	while (place < size && row->coefficients[place] == 0)
+	while (place < size && row->vector[place] == 0)
 		place++;
 	return place;
 }
@@ -151,8 +178,8 @@ static bool is_other(const struct cats_repair_row *a, const struct cats_repair_r
 static void reduce_others(struct cats_repair *r, const struct cats_repair_row *row, uint32_t pivot)
 {
 	for (uint32_t i = 0; i < r->row_count; i++)
-		if (is_other(&r->rows[i], row) && r->rows[i].coefficients[pivot] != 0)
-			subtract_row(r, &r->rows[i], row, r->rows[i].coefficients[pivot]);
+		if (is_other(&r->rows[i], row) && r->rows[i].vector[pivot] != 0)
+			subtract_row(r, &r->rows[i], row, r->rows[i].vector[pivot]);
 }
 
 /* `row` is not among the rows yet. False when the others make it up. */
@@ -166,16 +193,15 @@ static bool reduce_row(struct cats_repair *r, struct cats_repair_row *row)
 		if (!is_other(other, row))
 			continue;
 		pivot = pivot_of(r, other);
-		if (row->coefficients[pivot] != 0)
-			subtract_row(r, row, other, row->coefficients[pivot]);
+		if (row->vector[pivot] != 0)
+			subtract_row(r, row, other, row->vector[pivot]);
 	}
 	pivot = pivot_of(r, row);
 	if (pivot == cats_repair_size(r->layout, row->generation))
 		return false;
-	const uint8_t inverse = cats_gf256_inverse(row->coefficients[pivot]);
-	cats_gf256_scale(row->coefficients, inverse, cats_repair_size(r->layout, row->generation));
-	cats_gf256_scale(row->payload, inverse, r->layout->payload);
-	r->byte_operations += r->layout->payload;
+	const uint8_t inverse = cats_gf256_inverse(row->vector[pivot]);
+	cats_gf256_scale(row->vector, inverse, CATS_REPAIR_GENERATION_MAX + r->layout->payload);
+	r->cycles += row_cycles(r->layout->payload);
 	reduce_others(r, row, pivot);
 	return true;
 }
@@ -186,7 +212,7 @@ static bool is_solved(const struct cats_repair *r, const struct cats_repair_row 
 	const uint32_t size = cats_repair_size(r->layout, row->generation);
 
 	for (uint32_t i = pivot + 1U; i < size; i++)
-		if (row->coefficients[i] != 0)
+		if (row->vector[i] != 0)
 			return false;
 	return true;
 }
@@ -198,7 +224,7 @@ static void harvest_row(struct cats_repair *r, struct cats_repair_row *row, uint
 
 	row->used = false;
 	if (!r->store->write(r->store->context, (uint8_t)sender, (uint16_t)(packet - r->layout->first[sender]),
-			     row->payload, cats_net_packet_bytes(r->layout, r->site, packet)))
+			     payload_of(row), cats_net_packet_bytes(r->layout, r->site, packet)))
 		return;
 	r->decoded++;
 	set_has(r, packet);
@@ -213,6 +239,15 @@ static void harvest(struct cats_repair *r)
 		if (row->used && is_solved(r, row, pivot))
 			harvest_row(r, row, pivot);
 	}
+}
+
+/* Something of a combination is lacking. */
+static bool is_news(const struct cats_repair *r, const uint8_t *bits, uint32_t generation)
+{
+	for (uint32_t i = 0, size = cats_repair_size(r->layout, generation); i < size; i++)
+		if ((bits[i / 8U] >> i % 8U & 1U) != 0 && !cats_repair_has(r, number_of(r, generation, i)))
+			return true;
+	return false;
 }
 
 static struct cats_repair_row *free_row(struct cats_repair *r)
@@ -231,11 +266,13 @@ bool cats_repair_take(struct cats_repair *r, const uint8_t *bits, const uint8_t 
 	uint8_t copy[CATS_REPAIR_BITS_MAX];
 	const uint32_t before = r->decoded;
 
+	if (!is_news(r, bits, generation))
+		return false;
 	memcpy(copy, bits, (cats_repair_size(r->layout, generation) + 7U) / 8U);
 	memset(row, 0, sizeof(*row));
 	row->generation = (uint8_t)generation;
-	memcpy(row->payload, payload, r->layout->payload);
-	add_known(r, row->payload, row->coefficients, copy, key, generation);
+	memcpy(payload_of(row), payload, r->layout->payload);
+	add_known(r, payload_of(row), row->vector, copy, key, generation);
 	if (pivot_of(r, row) == cats_repair_size(r->layout, generation) || !reduce_row(r, row))
 		return false;
 	row->used = true;
@@ -258,13 +295,13 @@ void cats_repair_known(struct cats_repair *r, uint32_t packet)
 		struct cats_repair_row *row = &r->rows[i];
 		uint32_t pivot;
 
-		if (!row->used || row->generation != generation || row->coefficients[place] == 0)
+		if (!row->used || row->generation != generation || row->vector[place] == 0)
 			continue;
-		if (!fetched && !fetch(r, r->scratch, packet))
+		if (!fetched && !fetch(r, cats_net_layout_sender(r->layout, packet), packet))
 			return;
 		fetched = true;
-		add_scaled(r, row->payload, r->scratch, row->coefficients[place]);
-		row->coefficients[place] = 0;
+		add_scaled(r, payload_of(row), r->scratch, row->vector[place]);
+		row->vector[place] = 0;
 		/* The pivot may have gone: the row starts afresh among the others. */
 		row->used = false;
 		pivot = pivot_of(r, row);
@@ -276,9 +313,16 @@ void cats_repair_known(struct cats_repair *r, uint32_t packet)
 
 uint32_t cats_repair_decode_us(const struct cats_net_layout *l)
 {
-	const uint32_t size = cats_repair_size(l, 0);
-	const uint32_t rows = size < ROWS_TYPICAL ? size : ROWS_TYPICAL;
-	const uint32_t each = in_gf4(l, 0) ? ADDED_CYCLES_X10 : SCALED_CYCLES_X10;
+	uint32_t rows = l->mixed < ROWS_TYPICAL ? l->mixed : ROWS_TYPICAL;
 
-	return (size * each + rows * SCALED_CYCLES_X10) * l->payload / (10U * CYCLES_PER_US);
+	if (l->repairs > 0 && l->repairs < rows)
+		rows = l->repairs;
+
+	return (l->mixed * packet_cycles(l->payload) + (FIELD_BITS + 2U * rows) * row_cycles(l->payload)) /
+	       CYCLES_PER_US;
+}
+
+uint32_t cats_repair_make_us(const struct cats_net_layout *l)
+{
+	return (l->mixed * packet_cycles(l->payload) + FIELD_BITS * row_cycles(l->payload)) / CYCLES_PER_US;
 }

@@ -13,16 +13,11 @@
 
 #include "net/site.h"
 
-#define CATS_REPAIR_GENERATION_MAX 176U /* packets; 22 bytes of bits in a frame beside a payload of 224 */
+/* Packets of a generation. The more there are the fewer combinations, but the longer each takes to be taken apart
+ * (docs/DESIGN.md, "The gather protocol"). */
+#define CATS_REPAIR_GENERATION_MAX 56U
 #define CATS_REPAIR_PAYLOAD_MAX 240U
 #define CATS_REPAIR_BITS_MAX (CATS_REPAIR_GENERATION_MAX / 8U)
-
-/* Up to this many packets in a generation coefficients are any of 1 … 255; above, they are of the subfield GF(4), where
- * adding a packet costs 1.3 cycles a byte (additions only) instead of 5, so that a combination of 176 packets of 224
- * bytes is taken apart in 0.8 ms, less than the 1.1 ms of its frame. A combination then is of no use to a receiver that
- * lacks one packet in 1 of 4 cases instead of 1 of 256: a third of a frame more for each gather. Small generations have
- * few frames, for which that third weighs more than the cycles. */
-#define CATS_REPAIR_GF256_PACKETS_MAX 48U
 
 /* Where the packets of the open gather live: the runtime's view. */
 struct cats_net_store {
@@ -34,12 +29,16 @@ struct cats_net_store {
 	void *context;
 };
 
+/* What is added up often lies at words. */
+#define CATS_REPAIR_WORDS __attribute__((aligned(4)))
+
 /* A combination that is not solved yet. */
 struct cats_repair_row {
 	bool used;
 	uint8_t generation;
-	uint8_t coefficients[CATS_REPAIR_GENERATION_MAX];
-	uint8_t payload[CATS_REPAIR_PAYLOAD_MAX];
+	/* The coefficients, zero beyond the generation's size, then the payload: what is done to one is done to both.
+	 */
+	uint8_t vector[CATS_REPAIR_GENERATION_MAX + CATS_REPAIR_PAYLOAD_MAX] CATS_REPAIR_WORDS;
 };
 
 struct cats_repair {
@@ -51,8 +50,9 @@ struct cats_repair {
 	uint8_t has[CATS_NET_PACKETS_MAX / 8U]; /* bit k: packet k is in the store */
 	uint16_t count;                         /* of those */
 	uint32_t decoded;                       /* packets regained */
-	uint32_t byte_operations;               /* on GF(256), for cost models */
-	uint8_t scratch[CATS_REPAIR_PAYLOAD_MAX], second[CATS_REPAIR_PAYLOAD_MAX];
+	uint32_t cycles;                        /* spent on packets and rows, on a Cortex-M4; an estimate */
+	uint8_t scratch[CATS_REPAIR_PAYLOAD_MAX] CATS_REPAIR_WORDS;
+	uint8_t sums[4][CATS_REPAIR_PAYLOAD_MAX] CATS_REPAIR_WORDS;
 	struct cats_repair_row fresh;
 };
 
@@ -87,8 +87,11 @@ uint32_t cats_repair_make(struct cats_repair *r, uint8_t *bits, uint8_t *payload
 bool cats_repair_take(struct cats_repair *r, const uint8_t *bits, const uint8_t *payload, uint64_t key,
 		      uint32_t generation);
 
-/* How long the slowest combination of this layout takes on a Cortex-M4 at 64 MHz, from its last byte to its packets in
- * the view: taking off what is known, and eliminating with 16 rows. */
+/* How long a combination of this layout takes on a Cortex-M4 at 64 MHz, from its last byte to its packets in the view:
+ * taking off what is known, and solving it with the others that wait. */
 uint32_t cats_repair_decode_us(const struct cats_net_layout *layout);
+
+/* How long it takes to make one. */
+uint32_t cats_repair_make_us(const struct cats_net_layout *layout);
 
 #endif

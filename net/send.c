@@ -81,36 +81,45 @@ uint64_t cats_net_coded_key(const struct cats_net *n, uint16_t site, uint8_t blo
 	return cats_random_key(cats_random_key(inference, site), (uint64_t)block << 8 | slot);
 }
 
-/* The generation that needs most; among equals their turn. */
-static uint32_t choose_generation(const struct cats_net *n, uint32_t slot)
+/* The generation of a slot: each goes to the one that needs most after those before it, equal ones in turn. It is made
+ * before these are heard, so it follows from what was known when the block began. */
+static uint32_t generation_of(const uint8_t *needs, uint32_t generations, uint32_t slot)
 {
-	uint32_t best = slot % n->layout.generations;
+	uint8_t left[CATS_NET_GENERATIONS_MAX];
+	uint32_t best = 0;
 
-	for (uint32_t i = 0; i < n->layout.generations; i++) {
-		const uint32_t g = (slot + i) % n->layout.generations;
-
-		if (n->needs[g] > n->needs[best])
-			best = g;
+	memcpy(left, needs, generations);
+	for (uint32_t j = 0; j <= slot; j++) {
+		best = j % generations;
+		for (uint32_t i = 1; i < generations; i++)
+			if (left[(j + i) % generations] > left[best])
+				best = (j + i) % generations;
+		left[best] = (uint8_t)(left[best] - (left[best] > 0));
 	}
 	return best;
 }
 
 static bool build_coded(struct cats_net *n, const struct cats_net_slot *slot)
 {
-	const uint32_t g = choose_generation(n, slot->index);
+	/* Before REPAIR has begun, what it will begin with. */
+	const bool coming = n->part != CATS_NET_REPAIR;
+	const uint8_t repairs = n->part == CATS_NET_SLOTS ? n->first_repairs : coming ? n->next_repairs : n->repairs;
+	const uint32_t g =
+		generation_of(n->part == CATS_NET_DECIDE ? n->deficits : n->needs, n->layout.generations, slot->index);
+	const uint32_t before = n->repair.cycles;
 	uint8_t *bits = n->plain + CATS_NET_CODED_BYTES;
 	uint8_t *payload = bits + cats_net_bits_bytes(n);
 
 	memset(bits, 0, cats_net_bits_bytes(n));
 	if (!n->storing || cats_repair_make(&n->repair, bits, payload,
-					    cats_net_coded_key(n, n->site, n->block, (uint8_t)slot->index), g) == 0)
+					    cats_net_coded_key(n, n->site, slot->block, (uint8_t)slot->index), g) == 0)
 		return false;
-	n->needs[g] = (uint8_t)(n->needs[g] - (n->needs[g] > 0));
 	n->plain[0] = (uint8_t)n->site;
-	n->plain[1] = n->block;
+	n->plain[1] = slot->block;
 	n->plain[2] = (uint8_t)slot->index;
-	n->plain[3] = n->repairs;
+	n->plain[3] = repairs;
 	n->plain[4] = (uint8_t)g;
+	n->counters.coding_cycles += n->repair.cycles - before;
 	n->counters.coded_sent++;
 	return seal(n, CATS_FRAME_CODED, slot->at_us,
 		    CATS_NET_CODED_BYTES + cats_net_bits_bytes(n) + n->layout.payload);
@@ -160,7 +169,7 @@ static uint32_t put_beacon(struct cats_net *n, uint32_t copy)
 
 static bool build_status(struct cats_net *n, const struct cats_net_slot *slot)
 {
-	if (n->part == CATS_NET_STATUS && n->site != 0)
+	if (n->part == CATS_NET_STATUS)
 		return seal(n, CATS_FRAME_STATUS, slot->at_us, put_status(n, n->plain));
 	put_beacon(n, CATS_NET_BEACON_STATUS);
 	return seal(n, CATS_FRAME_BEACON, slot->at_us,
@@ -169,7 +178,7 @@ static bool build_status(struct cats_net *n, const struct cats_net_slot *slot)
 
 bool cats_net_build(struct cats_net *n, const struct cats_net_slot *slot)
 {
-	switch (n->part) {
+	switch (slot->part) {
 	case CATS_NET_SLOTS:
 		return !keeps_still(n, slot) && build_data(n, slot);
 	case CATS_NET_REPAIR:

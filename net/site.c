@@ -7,8 +7,10 @@
 
 /* The loss of every link at which a gather without statuses is still complete. */
 #define BLIND_LOSS_Q16 13107U /* 20 % */
-/* Repair that is to fit between a round of statuses and the deadline, or statuses are of no use. */
-#define ROUND_COMBINATIONS 2U
+/* Of which the repair is to fit between a round of statuses and the deadline, or statuses are of no use; two
+ * combinations at least. */
+#define ASKED_LOSS_Q16 3277U /* 5 % */
+#define ASKED_LEAST 2U
 /* Between parts (cats_net_pause_us), with the default lead. */
 #define PAUSE_US 104U
 
@@ -41,20 +43,23 @@ static uint32_t data_us(uint32_t payload)
 	return cats_air_slot_us(cats_frame_length(CATS_FRAME_DATA, CATS_NET_DATA_BYTES + payload));
 }
 
-uint32_t cats_net_layout_slots_us(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
+/* All packets of a message; only the last of a message of whole tokens, or the last part of a token, is shorter. */
+static uint32_t message_us(const struct cats_message *message)
 {
+	const uint32_t tokens = message->parts > 1U ? message->tokens : 1U;
 	uint32_t sum = 0;
 
-	for (uint32_t i = 0; i < devices; i++) {
-		const struct cats_message message = message_of(site, i);
+	if (message->packets == 0)
+		return 0;
+	if (message->parts == 1U) {
+		const struct cats_packet_span full = cats_message_span(message, 0);
+		const struct cats_packet_span last = cats_message_span(message, message->packets - 1U);
 
-		for (uint32_t p = 0; p < (uint32_t)(l->first[i + 1U] - l->first[i]); p++) {
-			const struct cats_packet_span span = cats_message_span(&message, p);
-
-			sum += data_us(span.count * span.bytes);
-		}
+		return (message->packets - 1U) * data_us(full.count * full.bytes) + data_us(last.count * last.bytes);
 	}
-	return sum;
+	for (uint32_t p = 0; p < message->parts; p++)
+		sum += data_us(cats_message_span(message, p).bytes);
+	return tokens * sum;
 }
 
 uint32_t cats_net_layout_coded_us(const struct cats_net_layout *l)
@@ -73,6 +78,11 @@ uint32_t cats_net_layout_status_us(const struct cats_net_layout *l, uint32_t dev
 	return cats_air_slot_us(cats_frame_length(CATS_FRAME_STATUS, status));
 }
 
+static uint8_t deciders_of(uint32_t receivers)
+{
+	return (uint8_t)(receivers < CATS_NET_DECIDERS ? receivers : CATS_NET_DECIDERS);
+}
+
 static uint64_t senders_of(const struct cats_net_layout *l, uint32_t devices)
 {
 	uint64_t senders = 0;
@@ -83,91 +93,99 @@ static uint64_t senders_of(const struct cats_net_layout *l, uint32_t devices)
 	return senders;
 }
 
-/* Statuses and decisions of one block, with their pauses. */
-static uint32_t round_us(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
+/* What gathers are weighed by, µs. */
+struct times {
+	uint32_t three;  /* times the air-time limit */
+	uint32_t room;   /* that, or the slots and half as much again */
+	uint32_t round;  /* statuses and decisions of one block, with their pauses */
+	uint32_t coded;  /* a combination */
+	uint32_t make;   /* to make the first of those that are asked for */
+	uint32_t decode; /* to take the last apart */
+	uint32_t beacon;
+};
+
+static struct times times_of(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
 {
 	const uint32_t receivers = cats_net_count(site->receivers);
-	const bool input = cats_net_count(senders_of(l, devices)) == 1U;
+	struct times t = {
+		.three = 3U * cats_net_site_limit_us(site, devices),
+		.coded = cats_net_layout_coded_us(l),
+		.make = cats_net_round_up(cats_repair_make_us(l)),
+		.decode = cats_net_round_up(cats_repair_decode_us(l)),
+		.beacon = cats_net_layout_status_us(l, devices, true),
+	};
 
-	return PAUSE_US + receivers * cats_net_layout_status_us(l, devices, input) + PAUSE_US +
-	       l->deciders * (cats_net_layout_status_us(l, devices, true) + PAUSE_US);
+	t.room = t.three > l->slots_us + l->slots_us / 2U ? t.three : l->slots_us + l->slots_us / 2U;
+	t.room &= ~(CATS_AIR_UNIT_US - 1U);
+	t.round = PAUSE_US + receivers * cats_net_layout_status_us(l, devices, false) + PAUSE_US +
+		  deciders_of(receivers) * (t.beacon + PAUSE_US);
+	return t;
 }
 
-static uint32_t decode_us(const struct cats_net_layout *l)
+/* With statuses after the slots, and then so many combinations. */
+static uint32_t asked_us(const struct cats_net_layout *l, const struct times *t, uint32_t combinations)
 {
-	return cats_net_round_up(cats_repair_decode_us(l));
+	return l->slots_us + t->round + (combinations > 0 ? t->make + combinations * t->coded + t->decode : 0);
 }
 
-/* With so many combinations after the slots, and statuses. */
-static uint32_t asked_us(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices,
-			 uint32_t combinations)
+/* With so many combinations after the slots, and no statuses: they are the layout's from now on. */
+static uint32_t blind_us(struct cats_net_layout *l, const struct times *t, uint32_t combinations)
 {
-	return cats_net_layout_slots_us(l, site, devices) + round_us(l, site, devices) +
-	       combinations * cats_net_layout_coded_us(l) + decode_us(l);
+	l->repairs = (uint16_t)combinations;
+	return l->slots_us + combinations * t->coded + cats_net_round_up(cats_repair_decode_us(l));
 }
 
-/* With so many combinations after the slots, and none. */
-static uint32_t blind_us(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices,
-			 uint32_t combinations)
+/* Combinations that complete a gather at such a loss, and `least` at least. */
+static uint32_t repairs_at(const struct cats_net_layout *l, uint32_t receivers, uint32_t loss_q16, uint32_t least)
 {
-	return cats_net_layout_slots_us(l, site, devices) + combinations * cats_net_layout_coded_us(l) + decode_us(l);
-}
-
-/* Three times the limit, or what is left of a gather beside its slots is less than half of them. */
-static uint32_t room_us(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
-{
-	const uint32_t three = 3U * cats_net_site_limit_us(site, devices);
-	const uint32_t slots = cats_net_layout_slots_us(l, site, devices);
-
-	return (three > slots + slots / 2U ? three : slots + slots / 2U) & ~(CATS_AIR_UNIT_US - 1U);
-}
-
-/* Combinations that a gather without statuses is to have. */
-static uint32_t blind_repairs(const struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
-{
-	const uint32_t receivers = cats_net_count(site->receivers), senders = cats_net_count(senders_of(l, devices));
 	uint32_t lacking = 0, repairs;
 
 	for (uint32_t g = 0; g < l->generations; g++)
-		lacking += cats_estimate_worst(cats_repair_size(l, g), BLIND_LOSS_Q16, receivers);
-	repairs = cats_estimate_sent(lacking, BLIND_LOSS_Q16);
-	return repairs > senders ? repairs : senders;
+		lacking += cats_estimate_worst(cats_repair_size(l, g), loss_q16, receivers);
+	repairs = cats_estimate_sent(lacking, loss_q16);
+	return repairs > least ? repairs : least;
 }
 
-/* With statuses or without. */
+static void settle_blind(struct cats_net_layout *l, const struct times *t, uint32_t repairs)
+{
+	uint32_t us = blind_us(l, t, repairs);
+
+	while (repairs > 1U && us > t->room)
+		us = blind_us(l, t, --repairs);
+	l->deciders = us + t->beacon <= t->room ? 1 : 0;
+	l->deadline_us = us > t->room ? us : t->room;
+}
+
+/* With statuses or without, and until when. */
 static void settle(struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
 {
-	const uint32_t receivers = cats_net_count(site->receivers), room = room_us(l, site, devices);
-	const uint32_t beacon = cats_net_layout_status_us(l, devices, true);
-	uint32_t repairs;
+	const uint64_t senders = senders_of(l, devices);
+	const uint32_t receivers = cats_net_count(site->receivers);
+	const uint32_t repairs = repairs_at(l, receivers, BLIND_LOSS_Q16, cats_net_count(senders));
+	const uint32_t asked = repairs_at(l, receivers, ASKED_LOSS_Q16, ASKED_LEAST);
+	const struct times t = times_of(l, site, devices);
+	const uint32_t least = asked_us(l, &t, asked);
 
-	l->deciders = (uint8_t)(receivers < CATS_NET_DECIDERS ? receivers : CATS_NET_DECIDERS);
-	if (l->packets == 0 || (senders_of(l, devices) & ~site->receivers) != 0)
-		return;
-	repairs = blind_repairs(l, site, devices);
-	if (blind_us(l, site, devices, repairs) + beacon > asked_us(l, site, devices, 0) &&
-	    asked_us(l, site, devices, ROUND_COMBINATIONS) <= room)
-		return;
-	while (repairs > 1U && blind_us(l, site, devices, repairs) > room)
-		repairs--;
-	l->repairs = (uint16_t)repairs;
-	l->deciders = blind_us(l, site, devices, repairs) + beacon <= room ? 1 : 0;
+	if (l->packets > 0 && (senders & ~site->receivers) == 0 &&
+	    (blind_us(l, &t, repairs) + t.beacon <= asked_us(l, &t, 0) || least > t.room)) {
+		settle_blind(l, &t, repairs);
+	} else {
+		l->repairs = 0;
+		l->deciders = deciders_of(receivers);
+		/* Longer than the limit's triple anyway: then long enough for a loss of 20 %. */
+		l->deadline_us = least <= t.room ? t.room : asked_us(l, &t, asked + repairs);
+	}
+	if (site->deadline_us != 0)
+		l->deadline_us = site->deadline_us;
 }
 
 uint32_t cats_net_site_deadline_us(const struct cats_net_site *site, uint32_t devices)
 {
 	struct cats_net_layout l;
-	uint32_t least, room;
 
 	if (site->deadline_us != 0 || !cats_net_layout_of(&l, site, devices))
 		return site->deadline_us;
-	room = room_us(&l, site, devices);
-	least = l.repairs > 0 ? blind_us(&l, site, devices, l.repairs)
-			      : asked_us(&l, site, devices, ROUND_COMBINATIONS);
-	/* Longer than the limit's triple anyway: then long enough for a loss of 20 %. */
-	if (l.repairs == 0 && least > room)
-		least = asked_us(&l, site, devices, ROUND_COMBINATIONS + blind_repairs(&l, site, devices));
-	return least > room ? least : room;
+	return l.deadline_us;
 }
 
 bool cats_net_layout_of(struct cats_net_layout *l, const struct cats_net_site *site, uint32_t devices)
@@ -183,6 +201,7 @@ bool cats_net_layout_of(struct cats_net_layout *l, const struct cats_net_site *s
 
 		l->first[i] = (uint16_t)packets;
 		packets += message.packets;
+		l->slots_us += message_us(&message);
 		if (message.packets > CATS_NET_MESSAGE_PACKETS_MAX || packets > CATS_NET_PACKETS_MAX)
 			return false;
 		if (message.packets == 0)
@@ -197,6 +216,9 @@ bool cats_net_layout_of(struct cats_net_layout *l, const struct cats_net_site *s
 		l->first[i] = (uint16_t)packets;
 	l->packets = (uint16_t)packets;
 	l->generations = generations_of(packets, l->payload);
+	l->mixed = (uint16_t)cats_repair_size(l, 0);
+	if ((senders_of(l, devices) & site->receivers) == 0 && l->rounds < l->mixed)
+		l->mixed = l->rounds;
 	settle(l, site, devices);
 	return true;
 }

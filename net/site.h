@@ -14,7 +14,8 @@
 #define CATS_NET_DEVICES_MAX 64U   /* six bits of S0, and of a set of devices in 64 */
 #define CATS_NET_PACKETS_MAX 1024U /* of all messages of one site */
 #define CATS_NET_MESSAGE_PACKETS_MAX 256U
-#define CATS_NET_GENERATIONS_MAX 22U /* 1024 packets in generations of 48 */
+#define CATS_NET_GENERATIONS_MAX \
+	22U /* 1024 packets in generations of 48, the least that CATS_REPAIR_GENERATION_MAX allows */
 
 /* Filled by the caller. The same numbers on every node, or their frames do not fit together. */
 struct cats_net_site {
@@ -48,21 +49,21 @@ struct cats_net_layout {
 	uint16_t payload;     /* length of the longest packet, and of all coded ones */
 	uint16_t repairs;     /* in a gather without statuses: combinations that follow the slots; else 0 */
 	uint8_t deciders;     /* beacons that end a block: 3, or the receivers if fewer; without statuses 1 or 0 */
+	uint16_t mixed;       /* most packets of a combination: whoever receives nothing has its own only */
+	uint32_t slots_us;    /* all data frames, from beginning to beginning */
+	uint32_t deadline_us; /* cats_net_site_deadline_us */
 	uint16_t first[CATS_NET_DEVICES_MAX + 1U]; /* number of device i's first packet; [devices] = packets */
 };
 
 /* A round of statuses takes as long as several short combinations. Where these are enough to complete a gather at a
- * loss of 20 % and give each sender a turn, or no repair would fit between statuses and three times the limit, there
- * are no statuses: the combinations follow the slots unasked, and the end is known beforehand. Only where all senders
- * receive: whoever does not would not be heard.
+ * loss of 20 % and give each sender a turn, or the repair that 5 % take would not fit between statuses and three times
+ * the limit, there are no statuses: the combinations follow the slots unasked, and the end is known beforehand. Only
+ * where all senders receive: whoever does not would not be heard.
  *
  * False when a number is outside its range: no plan's site then. */
 bool cats_net_layout_of(struct cats_net_layout *layout, const struct cats_net_site *site, uint32_t devices);
 
-/* From beginning to beginning, µs: of all data frames; of a combination; of a status, as a frame of its own or in a
- * beacon. */
-uint32_t cats_net_layout_slots_us(const struct cats_net_layout *layout, const struct cats_net_site *site,
-				  uint32_t devices);
+/* From beginning to beginning, µs: of a combination; of a status, as a frame of its own or in a beacon. */
 uint32_t cats_net_layout_coded_us(const struct cats_net_layout *layout);
 uint32_t cats_net_layout_status_us(const struct cats_net_layout *layout, uint32_t devices, bool beacon);
 

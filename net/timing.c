@@ -3,6 +3,9 @@
 #include "core/random.h"
 #include "net/protocol_private.h"
 
+/* After a frame: 22 for CCM, 10 for an interrupt. */
+#define HANDLING_US 32U
+
 /* Of two grids the earlier wins as soon as someone hears it, so that all end up with one. A node whose every frame
  * collides is not heard, and gives in after so many frames of others. */
 #define LATER_FRAMES 3U
@@ -23,7 +26,7 @@ uint32_t cats_net_slot_us(const struct cats_net *n, enum cats_net_part part)
 {
 	if (part == CATS_NET_REPAIR)
 		return cats_net_layout_coded_us(&n->layout);
-	return cats_net_layout_status_us(&n->layout, n->config.devices, part == CATS_NET_DECIDE || n->site == 0);
+	return cats_net_layout_status_us(&n->layout, n->config.devices, part == CATS_NET_DECIDE);
 }
 
 /* From slot to slot. The second decider repeats what the first decides. */
@@ -33,10 +36,27 @@ uint32_t cats_net_step_us(const struct cats_net *n, enum cats_net_part part)
 }
 
 /* Between parts, so that the last frame of one is known when the first of the next is made: the lead, the slack, and
- * what a receiver needs after a frame (22 for CCM, 10 for an interrupt), less the gap that is there anyway. */
+ * what a receiver needs after a frame, less the gap that is there anyway. */
 uint32_t cats_net_pause_us(const struct cats_net *n)
 {
-	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + 32U - CATS_AIR_GAP_US);
+	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + HANDLING_US - CATS_AIR_GAP_US);
+}
+
+uint32_t cats_net_make_us(const struct cats_net *n)
+{
+	return cats_net_round_up(cats_repair_make_us(&n->layout));
+}
+
+/* Who hears the first decision has so long for a combination until REPAIR begins; what is missing REPAIR waits for. */
+uint32_t cats_net_making_us(const struct cats_net *n)
+{
+	const uint32_t step_us = cats_net_step_us(n, CATS_NET_DECIDE);
+	const uint32_t first_us = cats_net_slot_us(n, CATS_NET_DECIDE) - CATS_AIR_GAP_US + HANDLING_US;
+	const bool all_decide = cats_net_count(n->desc.receivers) <= CATS_NET_DECIDERS;
+	const uint32_t there_us = all_decide ? 0 : n->layout.deciders * step_us - first_us;
+	const uint32_t needed_us = cats_net_make_us(n) + n->config.lead_us + CATS_NET_SLACK_US;
+
+	return needed_us > there_us ? cats_net_round_up(needed_us - there_us) : 0;
 }
 
 /* Another pair in each block, so that a dead device does not decide nothing for ever. */
@@ -47,28 +67,56 @@ uint32_t cats_net_decider(const struct cats_net *n, uint32_t block, uint32_t k)
 	return cats_net_member(n->desc.receivers, (n->site + CATS_NET_DECIDERS * block + k) % count);
 }
 
+/* What turns of REPAIR depend on. */
+struct turns {
+	uint8_t block, first;
+	uint64_t helpers;
+};
+
+static struct turns turns_now(const struct cats_net *n)
+{
+	return (struct turns){n->block, n->turn, n->helpers};
+}
+
+/* As they will be in the next block, as far as is known. */
+static struct turns turns_next(const struct cats_net *n)
+{
+	const uint8_t block = (uint8_t)(n->block + 1U);
+
+	return (struct turns){block, cats_net_first_turn(n, block), n->complete};
+}
+
 /* Without statuses the senders go round. With them, a sender all of whose packets nobody else has must send itself.
  * Where receivers pass on what they have, that is every second slot, and the others go round; where the senders do not
- * even listen to each other (a single sink) it is all.
- */
-uint32_t cats_net_repair_owner(const struct cats_net *n, uint32_t slot)
+ * even listen to each other (a single sink) it is all. */
+static uint32_t repair_owner(const struct cats_net *n, const struct turns *turns, uint32_t slot)
 {
 	const uint64_t lonely = n->senders & ~n->held & ~n->dead;
 	const bool blind = n->layout.repairs > 0;
 	const bool shared = n->site == 0 || (n->senders & ~n->desc.receivers) == 0;
 	uint64_t set = shared && !blind ? n->everyone : n->senders;
 
-	if (!blind && lonely != 0 && (!shared || (n->block > 0 && slot % 2U == 0))) {
+	if (!blind && lonely != 0 && (!shared || (turns->block > 0 && slot % 2U == 0))) {
 		set = lonely;
 		slot /= shared ? 2U : 1U;
 	}
 	/* Turns go round from a place that is drawn: no device depends on the same neighbour in each block. Who lacks
 	 * something leaves its turn to the next that lacks nothing: what it sends might lack the very same. */
-	uint32_t place = (cats_random_below(n->site, n->block, 64U) + slot) % cats_net_count(set);
+	uint32_t place = (turns->first + slot) % cats_net_count(set);
 
-	while (set == n->everyone && (set & n->helpers) != 0 && !cats_net_in(n->helpers, cats_net_member(set, place)))
+	while (set == n->everyone && (set & turns->helpers) != 0 &&
+	       !cats_net_in(turns->helpers, cats_net_member(set, place)))
 		place = (place + 1U) % cats_net_count(set);
 	return cats_net_member(set, place);
+}
+
+/* Behind those who decide it: they have less time to make a combination. */
+uint8_t cats_net_first_turn(const struct cats_net *n, uint8_t block)
+{
+	if (block > 0 && cats_net_count(n->desc.receivers) > CATS_NET_DECIDERS)
+		return (uint8_t)(cats_net_place(n->everyone, cats_net_decider(n, block - 1U, CATS_NET_DECIDERS - 1U)) +
+				 1U);
+	return (uint8_t)cats_random_below(n->site, block, CATS_NET_DEVICES_MAX);
 }
 
 bool cats_net_yields(struct cats_net *n, uint32_t own_us, uint32_t shown_us)
@@ -116,13 +164,8 @@ static void to_first(struct cats_net_cursor *c, const struct cats_net *n)
 
 void cats_net_cursor_start(struct cats_net *n)
 {
-	struct cats_net_cursor c;
-
 	to_first(&n->cursor, n);
 	n->own = n->cursor;
-	for (c = n->cursor; c.round < n->layout.rounds;)
-		step(&c, n);
-	n->slots_us = c.at_us;
 }
 
 void cats_net_cursor_pass(struct cats_net *n, int64_t now_us)
@@ -165,8 +208,11 @@ static struct cats_net_slot slot_at(const struct cats_net *n, const struct cats_
 {
 	if (c->round >= n->layout.rounds)
 		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
-	return (struct cats_net_slot){
-		.at_us = n->start_us + c->at_us, .owner = c->device, .index = c->round, .order = c->order};
+	return (struct cats_net_slot){.at_us = n->start_us + c->at_us,
+				      .owner = c->device,
+				      .part = CATS_NET_SLOTS,
+				      .index = c->round,
+				      .order = c->order};
 }
 
 /* The first of anybody: the cursor is near it. */
@@ -207,9 +253,11 @@ static uint32_t slots_of(const struct cats_net *n)
 
 static uint32_t owner_of(const struct cats_net *n, uint32_t slot)
 {
+	const struct turns turns = turns_now(n);
+
 	switch (n->part) {
 	case CATS_NET_REPAIR:
-		return cats_net_repair_owner(n, slot);
+		return repair_owner(n, &turns, slot);
 	case CATS_NET_STATUS:
 		return cats_net_member(n->desc.receivers, slot);
 	default:
@@ -225,8 +273,10 @@ static uint32_t first_slot(const struct cats_net *n, uint32_t step_us, uint32_t 
 
 static struct cats_net_slot slot_of_part(const struct cats_net *n, uint32_t i, uint32_t step_us)
 {
-	return (struct cats_net_slot){
-		.at_us = n->part_us + i * step_us, .owner = (uint8_t)owner_of(n, i), .index = (uint16_t)i};
+	return (struct cats_net_slot){.at_us = n->part_us + i * step_us,
+				      .owner = (uint8_t)owner_of(n, i),
+				      .part = (uint8_t)n->part,
+				      .index = (uint16_t)i};
 }
 
 struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us)
@@ -241,15 +291,47 @@ struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_
 	return i < slots_of(n) ? slot_of_part(n, i, step_us) : none;
 }
 
-struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us)
+/* The own first of `slots` slots of a REPAIR that begins at part_us, early enough to make a combination. */
+static struct cats_net_slot find_own_repair(const struct cats_net *n, const struct turns *turns, uint32_t part_us,
+					    uint32_t slots, uint32_t from_us)
 {
-	const uint32_t count = slots_of(n), self = n->config.self;
-	uint32_t step_us, i;
+	const uint32_t step_us = cats_net_slot_us(n, CATS_NET_REPAIR);
+	const uint32_t earliest_us = from_us + cats_net_make_us(n);
+	uint32_t i = earliest_us <= part_us ? 0 : (earliest_us - part_us + step_us - 1U) / step_us;
 
-	if (n->part == CATS_NET_SLOTS)
-		return find_own_data(n, from_us);
-	step_us = cats_net_step_us(n, n->part);
-	i = first_slot(n, step_us, from_us);
+	while (i < slots && repair_owner(n, turns, i) != n->config.self)
+		i++;
+	if (i >= slots)
+		return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+	return (struct cats_net_slot){.at_us = part_us + i * step_us,
+				      .owner = n->config.self,
+				      .part = CATS_NET_REPAIR,
+				      .block = turns->block,
+				      .index = (uint16_t)i};
+}
+
+/* Who has nothing more to send in a part thinks of the REPAIR to come: a combination takes its time. */
+static struct cats_net_slot find_coming_repair(const struct cats_net *n, uint32_t from_us)
+{
+	if (n->part == CATS_NET_SLOTS && n->first_repairs != CATS_NET_UNDECIDED) {
+		const struct turns turns = turns_now(n);
+
+		return find_own_repair(n, &turns, n->start_us + n->layout.slots_us, n->first_repairs, from_us);
+	}
+	if (n->part == CATS_NET_DECIDE && n->decided && !n->ending && n->block < CATS_NET_BLOCKS_MAX) {
+		const struct turns turns = turns_next(n);
+
+		return find_own_repair(n, &turns, cats_net_part_end_us(n) + cats_net_making_us(n), n->next_repairs,
+				       from_us);
+	}
+	return (struct cats_net_slot){.at_us = CATS_NET_NEVER};
+}
+
+static struct cats_net_slot find_own_of_part(struct cats_net *n, uint32_t from_us)
+{
+	const uint32_t count = slots_of(n), self = n->config.self, step_us = cats_net_step_us(n, n->part);
+	uint32_t i = first_slot(n, step_us, from_us);
+
 	/* Each receiver has one status, in its place. */
 	if (n->part == CATS_NET_STATUS) {
 		const uint32_t place = cats_net_place(n->desc.receivers, self);
@@ -263,6 +345,17 @@ struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us
 	return slot_of_part(n, i, step_us);
 }
 
+struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us)
+{
+	const struct turns turns = turns_now(n);
+	struct cats_net_slot slot;
+
+	if (n->part == CATS_NET_REPAIR)
+		return find_own_repair(n, &turns, n->part_us, n->repairs, from_us);
+	slot = n->part == CATS_NET_SLOTS ? find_own_data(n, from_us) : find_own_of_part(n, from_us);
+	return slot.at_us == CATS_NET_NEVER ? find_coming_repair(n, from_us) : slot;
+}
+
 uint32_t cats_net_decide_end_us(const struct cats_net *n)
 {
 	if (n->layout.deciders == 0)
@@ -274,7 +367,7 @@ uint32_t cats_net_part_end_us(const struct cats_net *n)
 {
 	switch (n->part) {
 	case CATS_NET_SLOTS:
-		return n->start_us + n->slots_us;
+		return n->start_us + n->layout.slots_us;
 	case CATS_NET_REPAIR:
 		if (n->repairs == 0)
 			return n->part_us + (n->block == 0 ? cats_net_pause_us(n) : 0);

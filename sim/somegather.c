@@ -29,7 +29,7 @@ struct some_node {
 	bool dead;
 	bool took_part, done, closed; /* in the inference at hand */
 	cats_time opened;             /* when it had the gather at hand open, global */
-	uint32_t decode_bytes;        /* counted so far */
+	uint32_t coding_cycles;       /* counted so far */
 };
 
 struct cats_somegather {
@@ -125,7 +125,8 @@ static void step(struct some_node *n)
 	if (state < 0)
 		fail_within(n, state);
 	else
-		cats_world_compute(n->all->world, n->self, cats_node_cycles(node) - before, ++n->run);
+		cats_world_compute(n->all->world, n->self, cats_node_cycles(node) - before + CATS_SOMEGATHER_END_CYCLES,
+				   ++n->run);
 }
 
 static void opened(struct some_node *n, uint32_t inference)
@@ -234,18 +235,23 @@ static void computed(struct some_node *n)
 		s->report.latency = now - s->report.start;
 }
 
+/* Since it was asked last. */
+static uint32_t cycles_of_combinations(struct some_node *n)
+{
+	const uint32_t cycles = n->net.counters.coding_cycles - n->coding_cycles;
+
+	n->coding_cycles = n->net.counters.coding_cycles;
+	return cycles;
+}
+
 static void received(struct some_node *n, const struct cats_news *news)
 {
 	const uint64_t start_us = (uint64_t)((news->start_local + CATS_TIME_US / 2) / CATS_TIME_US);
-	uint32_t decoded;
 
 	/* A frame that is refused is as good as none. */
 	if (cats_net_receive(&n->net, start_us, news->pdu, news->bytes) != 0)
 		n->all->report.refused++;
-	decoded = n->net.counters.decode_bytes - n->decode_bytes;
-	n->decode_bytes = n->net.counters.decode_bytes;
-	cats_world_interrupt(n->all->world, n->self,
-			     CATS_SOMEGATHER_FRAME_CYCLES + (uint64_t)CATS_SOMEGATHER_DECODE_CYCLES * decoded);
+	cats_world_interrupt(n->all->world, n->self, CATS_SOMEGATHER_RECEIVE_CYCLES + cycles_of_combinations(n));
 }
 
 static void suffer(struct cats_somegather *s, const struct cats_fault *fault)
@@ -283,7 +289,7 @@ static void take_news(struct some_node *n, const struct cats_news *news)
 		break;
 	case CATS_NEWS_SENDING:
 		n->all->frames++;
-		cats_world_interrupt(n->all->world, n->self, CATS_SOMEGATHER_FRAME_CYCLES);
+		cats_world_interrupt(n->all->world, n->self, CATS_SOMEGATHER_SEND_CYCLES + cycles_of_combinations(n));
 		n->sending = false;
 		break;
 	case CATS_NEWS_MISSED:

@@ -11,10 +11,6 @@
 /* A gather begins when every node is ready that has lost up to an eighth of the packets after all repair, or two nodes
  * of sixteen. Who has lost more computes longer, and comes late to the next gather, which the protocol allows for. */
 #define PLANNED_LOSS_Q32 (UINT64_C(1) << 29)
-/* The first sender's runtime must have its gather open when the frame is made: the lead and the slack before the slot,
- * and the unit of 8 us that times are rounded to. */
-#define MAKING_US (CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
-
 /* Notes what each node has computed when it has a site's gather open. */
 struct measurement {
 	uint64_t before[CATS_DEVICES_MAX];
@@ -79,7 +75,7 @@ enum cats_status cats_times_measure(uint64_t *cycles, const struct cats_shards *
 static uint32_t compute_us(uint64_t cycles)
 {
 	const uint64_t slowest = cycles + cycles * CATS_CLOCK_DRIFT_PPM_MAX / 1000000U;
-	const uint64_t us = slowest / (uint64_t)CATS_TIME_US + 1U + MAKING_US;
+	const uint64_t us = slowest / (uint64_t)CATS_TIME_US + 1U + CATS_NET_BETWEEN_US;
 
 	return us < CATS_SHARD_TIMES_MAX_US ? (uint32_t)us : CATS_SHARD_TIMES_MAX_US;
 }

@@ -195,6 +195,9 @@ void cats_world_send(struct cats_world *w, uint32_t node, cats_time local, const
 	n->plan.start = cats_clock_global(&n->clock, local);
 	n->plan.bytes = bytes;
 	memcpy(n->plan.pdu, pdu, bytes);
+	/* A receiver that is ramping up goes on, too. */
+	if (n->radio == CATS_DRAW_HEAR && w->now < n->ready_at)
+		announce(w, node, HEAR, n->ready_at, n->plan.number);
 	announce(w, node, SEND_RAMP, n->plan.start - CATS_RADIO_TX_RAMP, n->plan.number);
 }
 
@@ -298,7 +301,7 @@ static cats_time start_local(const struct cats_world *w, uint32_t node, const st
 }
 
 /* The frame's end at a node that took it up: the window closes, unless the node listens on at once. What it plans to
- * send stays. */
+ * send stays, and until then it listens on. */
 static void hear_frame(struct cats_world *w, uint32_t node, const struct cats_transmission *frame,
 		       enum cats_reception result)
 {
@@ -314,7 +317,11 @@ static void hear_frame(struct cats_world *w, uint32_t node, const struct cats_tr
 	if (!n->plan.sends)
 		n->plan.number++;
 	tell(w, node, &news);
-	if (n->radio == CATS_DRAW_HEAR && !cats_medium_listens(w->medium, node, w->now))
+	if (n->radio != CATS_DRAW_HEAR || cats_medium_listens(w->medium, node, w->now))
+		return;
+	if (n->plan.sends)
+		cats_medium_listen(w->medium, node, w->now);
+	else
 		set_radio(w, node, NO_DRAW);
 }
 
@@ -387,6 +394,15 @@ static void happen_to_radio(struct cats_world *w, const struct cats_event *event
 	}
 }
 
+/* After one transmission and before the next, where there is time for it. */
+static void listen_between(struct cats_world *w, uint32_t node)
+{
+	const struct plan *plan = &w->nodes[node].plan;
+
+	if (plan->sends && w->now + CATS_RADIO_RX_RAMP < plan->start - CATS_RADIO_TX_RAMP)
+		announce(w, node, HEAR_RAMP, w->now, plan->number);
+}
+
 static void happen(struct cats_world *w, const struct cats_event *event)
 {
 	struct flight *flight = &w->flights[event->node];
@@ -402,6 +418,7 @@ static void happen(struct cats_world *w, const struct cats_event *event)
 		return;
 	} else if (event->kind == SENT) {
 		set_radio(w, event->node, NO_DRAW);
+		listen_between(w, event->node);
 		tell(w, event->node, &(struct cats_news){.kind = CATS_NEWS_SENT});
 	} else if (event->kind == WAKE || event->kind == COMPUTED) {
 		tell(w, event->node,

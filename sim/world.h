@@ -75,7 +75,8 @@ uint32_t cats_world_nodes(const struct cats_world *world);
 
 /* What a node does; times are its own clock's. It has one plan for its radio: a new one replaces what was planned.
  *
- * Sending needs CATS_RADIO_TX_RAMP before the first bit; a receiver that is on stays on until then. A listening window
+ * Sending needs CATS_RADIO_TX_RAMP before the first bit; a receiver that is on stays on until then, and after a
+ * transmission it goes on where the next leaves time for it. A listening window
  * is shortened by what is missing of CATS_RADIO_RX_RAMP before it; if the receiver is on and the window begins at once,
  * it just goes on. A window closes when a frame was heard, or at `until` when none has begun by then; CATS_TIME_MAX:
  * never. To be quiet ends listening, but for a frame that has begun. */

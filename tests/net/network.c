@@ -21,7 +21,7 @@ void network_sites(struct cats_net_site *sites, uint32_t devices)
 	sites[0].token_bytes[0] = 12;
 	for (uint32_t i = 0; i < devices; i++) {
 		sites[1].token_bytes[i] = (uint16_t)(4U + 3U * i);
-		sites[2].token_bytes[i] = (uint16_t)(i % 3U);
+		sites[2].token_bytes[i] = (uint16_t)(3U * (i % 3U));
 	}
 	sites[3].receivers = 1;
 	for (uint32_t i = 1; i < devices; i++)

@@ -95,8 +95,9 @@ static void test_random_losses(void **state)
 				missing += e->nodes[i].results[s].missing;
 		cats_ether_free(e);
 	}
-	/* Of 40 · 5 · 40 packets; measured: none to a few. */
-	assert_true(missing < 40);
+	/* Of 40 · 5 · 26 packets. */
+	if (missing >= 40)
+		fail_msg("%u packets missing", missing);
 }
 
 /* Every node computes with all others' memory overwritten, and everything comes out the same. */
