@@ -229,17 +229,20 @@ static enum cats_status inspect(cJSON *object, const char *file, struct cats_err
 		return inspect_model(object, file, error);
 	if (ends_with(file, ".shard"))
 		return cats_inspect_shard(object, file, error);
+	if (ends_with(file, ".hex"))
+		return cats_inspect_flash(object, file, error);
 	if (ends_with(file, ".safetensors"))
 		return inspect_tensors(object, file, error);
 	if (strcmp(file, "plan.json") == 0 || ends_with(file, "/plan.json"))
 		return inspect_plan_file(object, file, error);
 	if (ends_with(file, ".json"))
 		return inspect_config(object, file, error);
-	return cats_fail(error, CATS_ERR_FORMAT,
-			 "%s: is neither the directory of a model or plan nor a .safetensors, .shard or .json file; "
-			 "data are named as for "
-			 "--data",
-			 file);
+	return cats_fail(
+		error, CATS_ERR_FORMAT,
+		"%s: is neither the directory of a model or plan nor a .safetensors, .shard, .hex or .json file; "
+		"data are named as for "
+		"--data",
+		file);
 }
 
 int cats_command_inspect(int argc, char **argv)
@@ -249,7 +252,7 @@ int cats_command_inspect(int argc, char **argv)
 		parse,
 		"FILE",
 		"Says what is in the directory of a model or plan (or its plan.json), a shard, "
-		"an integer model, a config.json, a .safetensors file, or DATA as given to --data.",
+		"an integer model, a node's .hex, a config.json, a .safetensors file, or DATA as given to --data.",
 		NULL,
 		NULL,
 		NULL};

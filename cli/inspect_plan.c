@@ -98,7 +98,7 @@ static cJSON *describe_site(const struct cats_shard_site *site)
 	return item;
 }
 
-static void describe_shard(cJSON *object, const struct cats_shard *shard)
+void cats_inspect_shard_bytes(cJSON *object, const struct cats_shard *shard)
 {
 	const struct cats_shard_header *h = shard->header;
 
@@ -144,7 +144,7 @@ enum cats_status cats_inspect_shard(cJSON *object, const char *path, struct cats
 		status = cats_fail(error, CATS_ERR_FORMAT, "%s: at byte %u: %s (%s)", path, where,
 				   cats_refusal_text(refusal), cats_refusal_name(refusal));
 	if (status == CATS_OK)
-		describe_shard(object, &shard);
+		cats_inspect_shard_bytes(object, &shard);
 	free(bytes);
 	return status;
 }

@@ -16,6 +16,7 @@ struct arguments {
 	double link_loss, bursts;
 	uint32_t drift_ppm;
 	enum cats_protocol protocol;
+	bool replay;
 };
 
 enum own_option {
@@ -27,6 +28,7 @@ enum own_option {
 	OPT_DRIFT,
 	OPT_PROTOCOL,
 	OPT_FAULTS,
+	OPT_REPLAY,
 	OPT_TRACE,
 	OPT_PCAPNG,
 	OPT_TIMELINE,
@@ -42,6 +44,10 @@ static const struct argp_option option_list[] = {
 	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
 	{"protocol", OPT_PROTOCOL, "NAME", 0, "somegather (default), or bare: each packet once, no repair", 1},
 	{"faults", OPT_FAULTS, "FILE", 0, "Kill, reboot and freeze nodes as a script says", 1},
+	{"replay", OPT_REPLAY, NULL, 0,
+	 "Each sample once more in the host's runtime and the plain reference, with the packets missing that were "
+	 "missing: all bytes must be the same",
+	 1},
 	{"trace", OPT_TRACE, "FILE", 0, "Every transmission and reception of the first 32 samples, as CSV", 2},
 	{"pcapng", OPT_PCAPNG, "FILE", 0, "The same as a capture for Wireshark", 2},
 	{"timeline", OPT_TIMELINE, "FILE", 0, "The first sample's inference as SVG, a row a node", 2},
@@ -96,6 +102,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case OPT_FAULTS:
 		a->faults = text;
 		return 0;
+	case OPT_REPLAY:
+		a->replay = true;
+		return 0;
 	case OPT_TRACE:
 		a->csv = text;
 		return 0;
@@ -113,6 +122,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->plan == NULL || a->data == NULL)
 			argp_error(state, "PLAN and --data are needed");
+		if (a->replay && a->protocol != CATS_PROTOCOL_SOMEGATHER)
+			argp_error(state, "--replay: needs the protocol somegather");
 		if (same_file(a->csv, a->pcapng) || same_file(a->csv, a->timeline) || same_file(a->pcapng, a->timeline))
 			argp_error(state, "--trace, --pcapng and --timeline must be different files");
 		return 0;
@@ -166,6 +177,17 @@ static void add_energy(cJSON *object, const struct cats_simulation_result *r)
 		cJSON_AddItemToArray(energy, cJSON_CreateNumber(rounded(r->energy_uj[j], 0.1)));
 }
 
+static void add_replay(cJSON *object, const struct cats_simulation_result *r)
+{
+	cJSON_AddBoolToObject(object, "identical", r->different_bytes == 0);
+	cJSON_AddNumberToObject(object, "compared_bytes", (double)r->compared_bytes);
+	if (r->different_bytes > 0) {
+		cJSON_AddNumberToObject(object, "different_bytes", (double)r->different_bytes);
+		cJSON_AddNumberToObject(object, "different_sample", (double)r->different_sample);
+		cJSON_AddStringToObject(object, "difference", r->difference);
+	}
+}
+
 static cJSON *describe(const struct cats_simulation_result *r, const struct cats_plan *plan, const struct arguments *a)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -193,6 +215,8 @@ static cJSON *describe(const struct cats_simulation_result *r, const struct cats
 	add_sites(object, "stage_uj", r->stage_uj, 0.1, r, &plan->integer.config);
 	add_energy(object, r);
 	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
+	if (a->replay)
+		add_replay(object, r);
 	return object;
 }
 
@@ -210,6 +234,7 @@ static enum cats_status simulate(struct cats_simulation_result *result, struct c
 		.burst_share = a->bursts,
 		.drift_ppm = a->drift_ppm,
 		.seed = a->common.seed,
+		.replay = a->replay,
 		.observer = cats_recording_observer(recording),
 		.crew = {.threads = a->common.threads, .progress = show, .context = a, .stop = cats_catch_signals()},
 	};
@@ -272,6 +297,7 @@ int cats_command_simulate(int argc, char **argv)
 	struct cats_error error = {0};
 	cJSON *object = NULL;
 	enum cats_status status;
+	int failed;
 
 	cats_arguments(&argp, argc, argv, &a);
 	status = cats_plan_load(&plan, a.plan, &error);
@@ -282,5 +308,12 @@ int cats_command_simulate(int argc, char **argv)
 		object = describe(&result, &plan, &a);
 	cats_simulation_free(&result);
 	cats_plan_free(&plan);
-	return status < 0 ? cats_report_failure(status, &error) : cats_print_result(object, &a.common);
+	if (status < 0)
+		return cats_report_failure(status, &error);
+	failed = cats_print_result(object, &a.common);
+	if (result.different_bytes == 0)
+		return failed;
+	fprintf(stderr, "cats: %s: sample %zu is not what its replay computes: %s\n", a.plan, result.different_sample,
+		result.difference);
+	return 1;
 }

@@ -3,8 +3,10 @@
 #include "deploy/simulate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/random.h"
+#include "deploy/replay_simulated.h"
 #include "deploy/samples.h"
 #include "deploy/score.h"
 #include "sim/bare.h"
@@ -19,6 +21,7 @@ struct outcome {
 	cats_time latency, waiting, air, length;
 	uint64_t expected, arrived, refused, frames, air_bytes;
 	uint32_t slots;
+	struct cats_replay_outcome replay;
 };
 
 struct run {
@@ -79,12 +82,21 @@ static void note(const struct run *run, const struct cats_samples *samples, size
 struct stage {
 	struct cats_bare *bare;
 	struct cats_somegather *somegather;
+	struct cats_replayed *replayed; /* or NULL */
 };
 
-static enum cats_status raise_stage(struct stage *stage, const struct run *run, const struct cats_play_options *play,
+static enum cats_status raise_stage(struct stage *stage, const struct run *run, struct cats_play_options *play,
 				    struct cats_error *error)
 {
 	*stage = (struct stage){0};
+	if (run->options->replay) {
+		const enum cats_status status = cats_replayed_create(&stage->replayed, run->plan, error);
+
+		if (status < 0)
+			return status;
+		play->gathered = cats_replayed_gathered;
+		play->context = stage->replayed;
+	}
 	return run->options->protocol == CATS_PROTOCOL_BARE
 		       ? cats_bare_create(&stage->bare, &run->plan->shards, play, error)
 		       : cats_somegather_create(&stage->somegather, &run->plan->shards, play, error);
@@ -94,6 +106,7 @@ static void strike_stage(struct stage *stage)
 {
 	cats_bare_free(stage->bare);
 	cats_somegather_free(stage->somegather);
+	cats_replayed_free(stage->replayed);
 }
 
 static enum cats_status infer(struct cats_play_report *report, const struct stage *stage,
@@ -117,6 +130,9 @@ static enum cats_status play_block(const struct run *run, struct cats_samples *s
 		status = infer(&report, stage, &input, i, error);
 		if (status == CATS_OK)
 			note(run, samples, first + i, &report);
+		if (status == CATS_OK && stage->replayed != NULL)
+			status = cats_replayed_compare(&run->outcomes[first + i].replay, stage->replayed,
+						       stage->somegather, &report, &input, i, error);
 	}
 	return status;
 }
@@ -125,7 +141,7 @@ static enum cats_status simulate_block(void *context, uint32_t lane, size_t bloc
 {
 	const struct run *run = context;
 	const struct cats_simulation_options *options = run->options;
-	const struct cats_play_options play = {
+	struct cats_play_options play = {
 		.kernels = cats_play_kernels(run->plan->facts.limits->target),
 		.topology = &run->topology,
 		.link_loss = options->link_loss,
@@ -194,6 +210,12 @@ static void add_up(struct cats_simulation_result *out, const struct run *run)
 		out->expected += o->expected;
 		out->arrived += o->arrived;
 		out->refused += o->refused;
+		if (out->different_bytes == 0 && o->replay.different > 0) {
+			out->different_sample = s;
+			memcpy(out->difference, o->replay.difference, sizeof out->difference);
+		}
+		out->compared_bytes += o->replay.compared;
+		out->different_bytes += o->replay.different;
 		out->slots += o->slots;
 		out->frames += (double)o->frames;
 		out->air_bytes += (double)o->air_bytes;

@@ -29,6 +29,7 @@ struct cats_simulation_options {
 	double link_loss, burst_share;
 	uint32_t drift_ppm; /* clocks are off by up to ± this */
 	uint64_t seed;
+	bool replay;                   /* each sample, for somegather (deploy/replay_simulated.h) */
 	struct cats_observer observer; /* of the first block, which is then at most the first `limit` samples */
 	struct cats_crew crew;
 };
@@ -49,6 +50,10 @@ struct cats_simulation_result {
 	double *stage_us, *stage_uj; /* [sites]: medians; means of one device (sim/stages.h) */
 	double *energy_uj;           /* [devices]: means */
 	double virtual_us;           /* of all inferences together */
+	/* Of the replays: bytes, and where the first difference of the lowest sample is. */
+	uint64_t compared_bytes, different_bytes;
+	size_t different_sample;
+	char difference[80];
 };
 
 /* The plan's shards are as they were loaded, not unpacked. `name` is the data's, for errors. Owned memory:
