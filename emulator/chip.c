@@ -533,7 +533,7 @@ uint64_t cats_chip_next(const struct cats_chip *chip)
 {
 	const struct cats_m4 *m4 = chip->m4;
 
-	return m4->sleeping && !cats_m4_exceptions_wake(m4) ? cats_m4_next(m4) : cats_m4_now(m4);
+	return cats_m4_sleeps(m4) ? cats_m4_next(m4) : cats_m4_now(m4);
 }
 
 struct cats_m4 *cats_chip_core(struct cats_chip *chip)

@@ -133,6 +133,9 @@ void cats_m4_flash_changed(struct cats_m4 *m4, uint32_t address, uint32_t bytes)
 void cats_m4_advance(struct cats_m4 *m4);
 uint64_t cats_m4_next(const struct cats_m4 *m4);
 
+/* The core sleeps, and nothing is there to end that. */
+bool cats_m4_sleeps(const struct cats_m4 *m4);
+
 /* Execution continues elsewhere without a branch. */
 void cats_m4_go_on(struct cats_m4 *m4, uint32_t pc);
 

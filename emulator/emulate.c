@@ -10,6 +10,7 @@
 #include "deploy/replay.h"
 #include "deploy/samples.h"
 #include "deploy/score.h"
+#include "emulator/trace.h"
 
 /* What is kept of one sample, so that sums are made in the order of samples. */
 struct outcome {
@@ -162,6 +163,23 @@ static enum cats_status compare(struct outcome *o, const struct run *run, struct
 
 /* ---- Blocks ---- */
 
+/* One sample; a trace is of the first alone. */
+static enum cats_status infer(struct cats_stage_report *report, const struct run *run, struct cats_stage *stage,
+			      const struct cats_fleet_input *input, size_t sample, struct cats_error *error)
+{
+	const struct cats_emulation_options *o = run->options;
+	struct cats_trace *trace = NULL;
+	enum cats_status status = CATS_OK, ended;
+
+	if (sample == 0 && o->trace != NULL)
+		status = cats_trace_begin(&trace, cats_chip_core(cats_chips_at(cats_stage_chips(stage), o->traced)),
+					  o->trace, error);
+	if (status == CATS_OK)
+		status = cats_stage_infer(report, stage, input, error);
+	ended = cats_trace_end(trace, status < 0 ? NULL : error);
+	return status < 0 ? status : ended;
+}
+
 static enum cats_status play_block(const struct run *run, struct cats_samples *samples, struct cats_stage *stage,
 				   struct cats_replay *replay, size_t block, struct cats_error *error)
 {
@@ -175,7 +193,7 @@ static enum cats_status play_block(const struct run *run, struct cats_samples *s
 
 		if (stop != NULL && *stop != 0)
 			return cats_fail(error, CATS_ERR_INTERRUPTED, "emulation: interrupted");
-		status = cats_stage_infer(&report, stage, &input, error);
+		status = infer(&report, run, stage, &input, i, error);
 		if (status == CATS_OK)
 			note(run, samples, i, &report);
 		if (status == CATS_OK && report.has_result)

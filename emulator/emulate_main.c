@@ -12,10 +12,10 @@
 
 struct arguments {
 	struct cats_common common;
-	const char *plan, *data, *firmware, *topology, *serial, *csv, *pcapng, *timeline;
+	const char *plan, *data, *firmware, *topology, *serial, *instructions, *csv, *pcapng, *timeline;
 	uint64_t limit;
 	double link_loss, bursts;
-	uint32_t drift_ppm;
+	uint32_t drift_ppm, node;
 	bool strict;
 };
 
@@ -29,6 +29,8 @@ enum own_option {
 	OPT_DRIFT,
 	OPT_STRICT,
 	OPT_SERIAL,
+	OPT_INSTRUCTIONS,
+	OPT_NODE,
 	OPT_TRACE,
 	OPT_PCAPNG,
 	OPT_TIMELINE,
@@ -45,6 +47,9 @@ static const struct argp_option option_list[] = {
 	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
 	{"strict", OPT_STRICT, NULL, 0, "Watch every access for alignment; several times slower", 1},
 	{"serial", OPT_SERIAL, "FILE", 0, "What all nodes say over their serial lines in the first 16 samples", 2},
+	{"instructions", OPT_INSTRUCTIONS, "FILE", 0,
+	 "What --node executes for the first sample, instruction by instruction", 2},
+	{"node", OPT_NODE, "N", 0, "Whose instructions (0)", 2},
 	{"trace", OPT_TRACE, "FILE", 0, "Every transmission and reception of the first 16 samples, as CSV", 2},
 	{"pcapng", OPT_PCAPNG, "FILE", 0, "The same as a capture for Wireshark", 2},
 	{"timeline", OPT_TIMELINE, "FILE", 0, "The first sample's inference as SVG, a row a node", 2},
@@ -54,12 +59,13 @@ static const struct argp_option option_list[] = {
 
 static void check_files(const struct arguments *a, const struct argp_state *state)
 {
-	const char *const files[] = {a->serial, a->csv, a->pcapng, a->timeline};
+	const char *const files[] = {a->serial, a->instructions, a->csv, a->pcapng, a->timeline};
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		for (size_t j = 0; j < i; j++)
 			if (files[i] != NULL && files[j] != NULL && strcmp(files[i], files[j]) == 0)
-				argp_error(state, "--serial, --trace, --pcapng and --timeline must be different files");
+				argp_error(state, "--serial, --instructions, --trace, --pcapng and --timeline must be "
+						  "different files");
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -95,6 +101,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_SERIAL:
 		a->serial = text;
+		return 0;
+	case OPT_INSTRUCTIONS:
+		a->instructions = text;
+		return 0;
+	case OPT_NODE:
+		a->node = (uint32_t)cats_argument_count(state, "--node", text, 0, CATS_DEVICES_MAX - 1U);
 		return 0;
 	case OPT_TRACE:
 		a->csv = text;
@@ -215,6 +227,8 @@ static enum cats_status emulate(struct cats_emulation_result *result, const stru
 		.drift_ppm = a->drift_ppm,
 		.seed = a->common.seed,
 		.strict = a->strict,
+		.traced = a->node,
+		.trace = a->instructions,
 		.serial = a->serial,
 		.observer = a->csv || a->pcapng || a->timeline ? cats_recording_observer(recording)
 							       : (struct cats_observer){0},
@@ -223,6 +237,9 @@ static enum cats_status emulate(struct cats_emulation_result *result, const stru
 	struct cats_dataset data = {0};
 	enum cats_status status = cats_dataset_open(&data, a->data, &wanted, error);
 
+	if (status == CATS_OK && a->node >= plan->facts.device_count)
+		status = cats_fail(error, CATS_ERR_USAGE, "--node %u: %s has nodes 0 to %u", a->node, a->plan,
+				   plan->facts.device_count - 1U);
 	if (status == CATS_OK)
 		status = cats_emulate(result, plan, firmware, &data, a->data, &options, error);
 	cats_dataset_free(&data);

@@ -682,16 +682,13 @@ static bool wait_in_stall(struct cats_m4 *m4)
 	return true;
 }
 
-/* Whether the sleeping core is to go on. WFE goes on when something has happened since the one before, or will
+/* WFE goes on when something has happened since the one before, or will
  * interrupt it. */
-static bool wakes(struct cats_m4 *m4)
+bool cats_m4_sleeps(const struct cats_m4 *m4)
 {
-	if (!m4->dozing)
-		return cats_m4_exceptions_wake(m4);
-	if (!m4->event)
-		return cats_m4_exceptions_due(m4) != 0;
-	m4->event = false;
-	return true;
+	if (!m4->sleeping || !m4->dozing)
+		return m4->sleeping && !cats_m4_exceptions_wake(m4);
+	return !m4->event && cats_m4_exceptions_due(m4) == 0;
 }
 
 /* Lets time pass until something wakes the core; false: nothing does before the run's end, or ever. */
@@ -704,7 +701,8 @@ static bool wait_in_sleep(struct cats_m4 *m4)
 		next = cats_m4_next(m4);
 		if (must_end(m4))
 			return false;
-		if (wakes(m4)) {
+		if (!cats_m4_sleeps(m4)) {
+			m4->event &= !m4->dozing; /* taken */
 			m4->sleeping = m4->dozing = false;
 		} else if (next <= m4->limit && next != UINT64_MAX) {
 			m4->slept += next - cats_m4_now(m4);

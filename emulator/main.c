@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "emulator/profile.h"
+#include "emulator/trace.h"
 #include "io/file.h"
 #include "ports/m4/host.h"
 
@@ -22,7 +23,7 @@ struct load {
 };
 
 struct arguments {
-	const char *image;
+	const char *image, *trace;
 	struct load loads[LOADS_MAX];
 	size_t load_count;
 	uint64_t limit_cycles;
@@ -68,6 +69,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case 'p':
 		a->profile = true;
 		return 0;
+	case 't':
+		a->trace = text;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (a->image)
 			argp_error(state, "one image only");
@@ -86,6 +90,7 @@ static const struct argp_option options[] = {
 	{"limit", 'c', "CYCLES", 0, "Fail after so many estimated cycles (no limit)", 0},
 	{"fast", 'f', NULL, 0, "No check or cost of unaligned accesses, faults known to their basic block", 0},
 	{"profile", 'p', NULL, 0, "Print instructions and cycles of each function", 0},
+	{"trace", 't', "FILE", 0, "Write every instruction with the registers that it changes", 0},
 	{0},
 };
 
@@ -172,6 +177,20 @@ static enum cats_status run(int *exit_status, struct cats_m4 *m4, const struct a
 	}
 }
 
+/* As run, with what it executes written to a file. */
+static enum cats_status run_traced(int *exit_status, struct cats_m4 *m4, const struct arguments *a,
+				   struct cats_error *error)
+{
+	struct cats_trace *trace;
+	enum cats_status status = cats_trace_begin(&trace, m4, a->trace, error), ended;
+
+	if (status != CATS_OK)
+		return status;
+	status = run(exit_status, m4, a, error);
+	ended = cats_trace_end(trace, status == CATS_OK ? error : NULL);
+	return status == CATS_OK ? ended : status;
+}
+
 static enum cats_status print_profile(const struct cats_m4 *m4, struct cats_error *error)
 {
 	struct cats_m4_profile_line *lines;
@@ -215,7 +234,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; status == CATS_OK && i < a.load_count; i++)
 		status = load(m4, a.loads + i, &error);
 	if (status == CATS_OK)
-		status = run(&exit_status, m4, &a, &error);
+		status = a.trace ? run_traced(&exit_status, m4, &a, &error) : run(&exit_status, m4, &a, &error);
 	if (status == CATS_OK && a.profile)
 		status = print_profile(m4, &error);
 	if (status != CATS_OK)
