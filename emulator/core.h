@@ -24,6 +24,8 @@ struct cats_m4_counters {
 	uint64_t calls, instructions, cycles, total_instructions, total_cycles;
 };
 
+#define CATS_M4_PAGE 4096U
+
 #define CATS_M4_PROFILE_DEPTH 64U
 
 /* A call that has not returned. */
@@ -73,9 +75,10 @@ struct cats_m4 {
 
 	struct cats_m4_block *blocks;
 	uint32_t block_count, block_room;
-	uint32_t *block_at;  /* for each halfword of flash: index + 1 of a block that begins there, or 0 */
-	uint32_t running;    /* index + 1 of the block that runs, or 0 */
-	uint32_t sequential; /* its end: a block elsewhere was branched to */
+	uint32_t *block_at; /* for each halfword of flash: index + 1 of a block that begins there, or 0 */
+	bool has_code[CATS_M4_FLASH_BYTES / CATS_M4_PAGE]; /* of each page: there are blocks in it */
+	uint32_t running;                                  /* index + 1 of the block that runs, or 0 */
+	uint32_t sequential;                               /* its end: a block elsewhere was branched to */
 	struct cats_m4_profile_state profile;
 
 	uint64_t instructions, cycles;

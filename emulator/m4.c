@@ -15,7 +15,6 @@
 #include "emulator/core.h"
 #include "emulator/thumb.h"
 
-#define PAGE 4096U
 #define NO_INTERRUPT UINT32_MAX
 #define NO_END 0xFFFFFFFFU /* an address that never executes */
 #define HALFWORD_WFE 0xBF20U
@@ -112,6 +111,7 @@ static struct cats_m4_block *add_block(struct cats_m4 *m4, uint32_t address, uin
 	examine(m4, block);
 	block->slot = cats_m4_profile_slot(m4, address);
 	m4->block_at[address / 2U] = m4->block_count;
+	m4->has_code[address / CATS_M4_PAGE] = m4->has_code[(address + bytes - 1U) / CATS_M4_PAGE] = true;
 	return block;
 }
 
@@ -302,8 +302,8 @@ static bool write_flash(struct cats_m4 *m4, uint32_t address, uint32_t bytes, ui
 	if (m4->word_count == CATS_M4_WORDS)
 		return false;
 	m4->words[m4->word_count++] = word;
-	if (m4->block_at[address / 2U] != 0 || m4->block_at[address / 2U + 1U] != 0)
-		cats_m4_flash_changed(m4, address, 4);
+	if (m4->has_code[address / CATS_M4_PAGE])
+		cats_m4_flash_changed(m4, address & ~(CATS_M4_PAGE - 1U), CATS_M4_PAGE);
 	return true;
 }
 
@@ -500,8 +500,8 @@ enum cats_status cats_m4_create(struct cats_m4 **out, const struct cats_elf *elf
 		m4->bus = options->bus;
 		m4->handles_faults = options->handles_faults;
 		m4->strict = !options->fast;
-		m4->flash = aligned_alloc(PAGE, CATS_M4_FLASH_BYTES);
-		m4->ram = aligned_alloc(PAGE, CATS_M4_RAM_BYTES);
+		m4->flash = aligned_alloc(CATS_M4_PAGE, CATS_M4_FLASH_BYTES);
+		m4->ram = aligned_alloc(CATS_M4_PAGE, CATS_M4_RAM_BYTES);
 		m4->block_at = calloc(CATS_M4_FLASH_BYTES / 2U, sizeof *m4->block_at);
 	}
 	if (!m4 || !m4->flash || !m4->ram || !m4->block_at) {

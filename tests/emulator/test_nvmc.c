@@ -125,6 +125,23 @@ static void new_code_runs(void **state)
 	}
 }
 
+/* A word within a function that has been run: bits fall, and it does something else. */
+static void a_function_changes(void **state)
+{
+	struct chip_fixture f;
+
+	(void)state;
+	for (int fast = 0; fast < 2; fast++) {
+		chip_fixture_open(&f, &(struct cats_chip_options){.fast = fast != 0});
+		CHIP_RUN(&f, CONFIG(1), WRITE(PAGE, 0xBF002007), /* movs r0, #7; nop */
+			 WRITE(PAGE + 4U, 0x47703007),           /* adds r0, #7; bx lr */
+			 AWAIT(READY), CALL(PAGE + 1U), WRITE(PAGE + 4U, 0x47703003), AWAIT(READY), CALL(PAGE + 1U));
+		assert_int_equal(f.told.read[0], 14);
+		assert_int_equal(f.told.read[1], 10);
+		chip_fixture_close(&f);
+	}
+}
+
 static void flash_persists_over_resets(void **state)
 {
 	static const enum cats_reset causes[] = {CATS_RESET_SOFT, CATS_RESET_PIN, CATS_RESET_POWER};
@@ -200,6 +217,7 @@ int main(void)
 		cmocka_unit_test(a_run_may_end_inside),
 		cmocka_unit_test(power_may_go_meanwhile),
 		cmocka_unit_test(new_code_runs),
+		cmocka_unit_test(a_function_changes),
 		cmocka_unit_test(flash_persists_over_resets),
 		cmocka_unit_test(every_chip_has_its_own_number),
 		cmocka_unit_test(what_flash_does_not_do_is_refused),
