@@ -13,7 +13,9 @@
 /* A chip's first bit is on air CATS_RADIO_TX_RAMP after its transmitter is enabled; drifting clocks and rounding are
  * within the rest. */
 #define AHEAD (CATS_RADIO_TX_RAMP - CATS_TIME_US)
-#define AHEAD_ON_AIR (4 * CATS_TIME_US)
+/* While somebody may send. A sender reads a byte 13.7 us before a receiver writes it; the rest is for a basic block by
+ * which chips run over. */
+#define AHEAD_ON_AIR (8 * CATS_TIME_US)
 /* Of a frame, from its end until all receivers have done with it. */
 #define AFTERMATH (CATS_RADIO_RX_DELAY + 2 * AHEAD_ON_AIR)
 
@@ -381,6 +383,31 @@ static cats_time awakes(const struct cats_chips *n, const struct station *s)
 	return time > n->now ? time : n->now;
 }
 
+/* At a frame's ADDRESS and END events receivers ask about everything that was on air CATS_RADIO_RX_DELAY before: a turn
+ * that begins sooner must end before them. */
+static void end_before(cats_time *end, cats_time now, cats_time question)
+{
+	if (question - CATS_RADIO_RX_DELAY > now && question <= *end)
+		*end = question - 1;
+}
+
+static cats_time turn_on_air(const struct cats_chips *n)
+{
+	cats_time end = n->now + AHEAD_ON_AIR;
+	uint32_t open = n->open;
+
+	for (uint32_t i = 0; open > 0; i++) {
+		const struct cats_transmission *frame = n->flights[i].frame;
+
+		if (frame == NULL)
+			continue;
+		open--;
+		end_before(&end, n->now, cats_transmission_address(frame));
+		end_before(&end, n->now, frame->end + CATS_RADIO_RX_DELAY);
+	}
+	return end;
+}
+
 static cats_time turn_end(const struct cats_chips *n, cats_time until)
 {
 	cats_time end = CATS_TIME_MAX - AHEAD, on_air = CATS_TIME_MAX;
@@ -396,7 +423,7 @@ static cats_time turn_end(const struct cats_chips *n, cats_time until)
 	}
 	end += AHEAD;
 	if (on_air <= n->now)
-		end = n->now + AHEAD_ON_AIR;
+		end = turn_on_air(n);
 	else if (on_air < end)
 		end = on_air;
 	return end < until ? end : until;

@@ -5,9 +5,10 @@
  *
  * Time is global (sim/clock.h). Chips run one after the other, each up to the same moment, never far enough apart to
  * hear the future: 39 us while no transmitter is on, since the first bit is on air 40 us after the transmitter is
- * enabled; 4 us from a transmitter's first possible bit on, since a receiver's events are 5 us behind the air. (What a
- * chip runs over is within the one that is left; a basic block longer than 64 cycles could overlook an interferer that
- * begins within the last microseconds of a frame, and nothing else.) */
+ * enabled; from a transmitter's first possible bit on 8 us, and not over a moment at which a receiver decides about a
+ * frame: it asks what was on air 5 us before, which all chips must have told. (A chip runs over by a basic block; one
+ * longer than 64 cycles could overlook an interferer that begins within the last microseconds of a frame, and nothing
+ * else.) */
 #ifndef CATS_EMULATOR_CHIPS_H
 #define CATS_EMULATOR_CHIPS_H
 

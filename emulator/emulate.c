@@ -11,6 +11,7 @@
 #include "deploy/samples.h"
 #include "deploy/score.h"
 #include "emulator/trace.h"
+#include "sim/faults.h"
 
 /* What is kept of one sample, so that sums are made in the order of samples. */
 struct outcome {
@@ -36,6 +37,8 @@ struct run {
 	const struct cats_dataset *data;
 	const struct cats_emulation_options *options;
 	struct cats_topology topology;
+	struct cats_faults faults;
+	size_t block; /* samples */
 	size_t count; /* of samples */
 	uint32_t devices, lane_count;
 	struct cats_samples *samples;     /* [lanes] */
@@ -183,11 +186,11 @@ static enum cats_status infer(struct cats_stage_report *report, const struct run
 static enum cats_status play_block(const struct run *run, struct cats_samples *samples, struct cats_stage *stage,
 				   struct cats_replay *replay, size_t block, struct cats_error *error)
 {
-	const size_t first = block * CATS_EMULATION_BLOCK;
+	const size_t first = block * run->block;
 	const volatile int *stop = run->options->crew.stop;
 	enum cats_status status = CATS_OK;
 
-	for (size_t i = first; status == CATS_OK && i < first + CATS_EMULATION_BLOCK && i < run->count; i++) {
+	for (size_t i = first; status == CATS_OK && i < first + run->block && i < run->count; i++) {
 		const struct cats_fleet_input input = cats_samples_input(samples, &run->plan->integer, (uint32_t)i);
 		struct cats_stage_report report;
 
@@ -217,6 +220,8 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 		.fast = !o->strict,
 		.observer = block == 0 ? o->observer : (struct cats_observer){0},
 		.keeps_log = block == 0 && o->serial != NULL,
+		.faults = run->faults.list,
+		.fault_count = run->faults.count,
 	};
 	struct cats_replay *replay;
 	struct cats_stage *stage;
@@ -348,7 +353,7 @@ static bool allocate(struct cats_emulation_result *out, struct run *run, size_t 
 
 static enum cats_status run_lanes(struct cats_emulation_result *out, struct run *run, struct cats_error *error)
 {
-	const size_t blocks = (run->count + CATS_EMULATION_BLOCK - 1U) / CATS_EMULATION_BLOCK;
+	const size_t blocks = (run->count + run->block - 1U) / run->block;
 	cats_time *latencies = calloc(run->count, sizeof *latencies);
 	enum cats_status status = CATS_OK;
 
@@ -378,6 +383,28 @@ static void free_run(struct run *run)
 	free(run->outcomes);
 	free(run->efforts);
 	free(run->memory);
+	free(run->faults.list);
+}
+
+/* A fault that would never happen, or cannot, is a mistake in the script or the limit. */
+static enum cats_status open_faults(struct run *run, struct cats_error *error)
+{
+	const char *path = run->options->faults;
+	enum cats_status status = cats_faults_open(&run->faults, path, run->devices, error);
+
+	run->block = run->count;
+	for (uint32_t i = 0; status == CATS_OK && i < run->faults.count; i++) {
+		const struct cats_fault *f = &run->faults.list[i];
+
+		if (f->kind == CATS_FAULT_FREEZE)
+			status = cats_fail(error, CATS_ERR_FORMAT, "%s: freeze: an emulated chip cannot be frozen",
+					   path);
+		else if (f->inference >= run->count)
+			status = cats_fail(error, CATS_ERR_FORMAT,
+					   "%s: a fault at inference %u, but only 0 to %zu are emulated", path,
+					   f->inference, run->count - 1);
+	}
+	return status;
 }
 
 enum cats_status cats_emulate(struct cats_emulation_result *out, const struct cats_plan *plan,
@@ -391,6 +418,7 @@ enum cats_status cats_emulate(struct cats_emulation_result *out, const struct ca
 		.options = options,
 		.count = options->limit != 0 && options->limit < data->samples ? options->limit : data->samples,
 		.devices = plan->facts.device_count,
+		.block = CATS_EMULATION_BLOCK,
 	};
 	enum cats_status status = cats_samples_check(data, &plan->integer, name, error);
 
@@ -399,6 +427,8 @@ enum cats_status cats_emulate(struct cats_emulation_result *out, const struct ca
 	if (status == CATS_OK)
 		status = cats_topology_open(&run.topology, options->topology ? options->topology : "full", run.devices,
 					    options->seed, error);
+	if (status == CATS_OK && options->faults != NULL)
+		status = open_faults(&run, error);
 	if (status == CATS_OK)
 		status = run_lanes(out, &run, error);
 	free_run(&run);

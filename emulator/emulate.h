@@ -16,6 +16,7 @@
 struct cats_emulation_options {
 	size_t limit;         /* at most so many samples, from the first on; 0 = all */
 	const char *topology; /* as cats_topology_open; NULL: "full" */
+	const char *faults;   /* a script's file (sim/faults.h); then all samples are one block. NULL: none */
 	double link_loss, burst_share;
 	uint32_t drift_ppm;
 	uint64_t seed;

@@ -12,7 +12,7 @@
 
 struct arguments {
 	struct cats_common common;
-	const char *plan, *data, *firmware, *topology, *serial, *instructions, *csv, *pcapng, *timeline;
+	const char *plan, *data, *firmware, *topology, *faults, *serial, *instructions, *csv, *pcapng, *timeline;
 	uint64_t limit;
 	double link_loss, bursts;
 	uint32_t drift_ppm, node;
@@ -27,6 +27,7 @@ enum own_option {
 	OPT_LINK_LOSS,
 	OPT_INTERFERENCE,
 	OPT_DRIFT,
+	OPT_FAULTS,
 	OPT_STRICT,
 	OPT_SERIAL,
 	OPT_INSTRUCTIONS,
@@ -45,6 +46,7 @@ static const struct argp_option option_list[] = {
 	{"interference", OPT_INTERFERENCE, "P", 0, "Share of time with a strong interferer, in bursts of 0.5 ms (0)",
 	 1},
 	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
+	{"faults", OPT_FAULTS, "FILE", 0, "Kill and reboot nodes as a script says (as for cats simulate)", 1},
 	{"strict", OPT_STRICT, NULL, 0, "Watch every access for alignment; several times slower", 1},
 	{"serial", OPT_SERIAL, "FILE", 0, "What all nodes say over their serial lines in the first 16 samples", 2},
 	{"instructions", OPT_INSTRUCTIONS, "FILE", 0,
@@ -95,6 +97,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_DRIFT:
 		a->drift_ppm = (uint32_t)cats_argument_count(state, "--drift", text, 0, CATS_CLOCK_DRIFT_PPM_MAX);
+		return 0;
+	case OPT_FAULTS:
+		a->faults = text;
 		return 0;
 	case OPT_STRICT:
 		a->strict = true;
@@ -222,6 +227,7 @@ static enum cats_status emulate(struct cats_emulation_result *result, const stru
 	const struct cats_emulation_options options = {
 		.limit = a->limit,
 		.topology = a->topology,
+		.faults = a->faults,
 		.link_loss = a->link_loss,
 		.burst_share = a->bursts,
 		.drift_ppm = a->drift_ppm,

@@ -39,7 +39,10 @@ struct cats_stage {
 	uint8_t *there;
 	struct cats_lack *lacks;
 	size_t lack_room;
-	uint64_t whole; /* values that all nodes wait for */
+	bool dead[CATS_DEVICES_MAX];
+	uint32_t inferences; /* begun so far */
+	bool *suffered;      /* [fault_count] */
+	uint64_t whole;      /* values that all nodes wait for */
 	cats_time spent[CATS_DEVICES_MAX][CATS_DRAWS], spent_before[CATS_DEVICES_MAX][CATS_DRAWS];
 	uint64_t instructions[CATS_DEVICES_MAX], instructions_before[CATS_DEVICES_MAX];
 	enum cats_status status; /* of what went wrong in a callback */
@@ -284,6 +287,9 @@ static void on_reset(void *context, uint32_t chip, cats_time time, enum cats_res
 	(void)time;
 	(void)cause;
 	s->ready[chip] = false;
+	s->lit[chip] = false;
+	s->took_part[chip] = false;
+	forget_lacks(s, chip);
 	s->report.resets++;
 	fail(s, cats_log_reset(s->log, chip, s->error));
 }
@@ -386,7 +392,7 @@ static bool is_quiet(const struct cats_stage *s)
 	for (uint32_t i = 0; i < s->count; i++) {
 		const uint64_t next = cats_chip_next(cats_chips_at(s->chips, i));
 
-		if (cats_chips_stopped(s->chips, i) == NULL &&
+		if (!s->dead[i] && cats_chips_stopped(s->chips, i) == NULL &&
 		    (next <= (uint64_t)cats_clock_local(cats_chips_clock(s->chips, i), now) ||
 		     cats_log_is_open(s->log, i)))
 			return false;
@@ -430,9 +436,10 @@ static enum cats_status examine(struct cats_stage *s, struct cats_error *error)
 	s->sink = h->sink == CATS_SINK_ALL ? 0 : h->sink;
 	s->report.rows = site_of(s, s->sink, last)->tokens;
 	s->report.columns = h->outputs;
+	s->suffered = calloc(s->options.fault_count + 1U, sizeof *s->suffered);
 	s->outputs = calloc((size_t)s->report.rows * s->report.columns, sizeof *s->outputs);
 	s->there = calloc((size_t)s->report.rows * s->report.columns, 1);
-	if (!s->outputs || !s->there)
+	if (!s->suffered || !s->outputs || !s->there)
 		return cats_fail(error, CATS_ERR_MEMORY, "emulation: out of memory");
 	for (uint32_t node = 0; node < s->count; node++)
 		for (uint32_t site = 0; site < h->site_count; site++)
@@ -477,6 +484,7 @@ void cats_stage_free(struct cats_stage *s)
 		return;
 	cats_chips_free(s->chips);
 	cats_log_free(s->log);
+	free(s->suffered);
 	free(s->outputs);
 	free(s->there);
 	free(s->lacks);
@@ -542,6 +550,45 @@ static void begin(struct cats_stage *s)
 	memset(s->outputs, 0, (size_t)before.rows * before.columns * sizeof *s->outputs);
 }
 
+/* The next fault of this inference, or NULL. */
+static const struct cats_fault *next_fault(const struct cats_stage *s)
+{
+	const struct cats_fault *next = NULL;
+
+	for (uint32_t i = 0; i < s->options.fault_count; i++) {
+		const struct cats_fault *f = &s->options.faults[i];
+
+		if (f->inference == s->inferences && !s->suffered[i] && (next == NULL || f->after < next->after))
+			next = f;
+	}
+	return next;
+}
+
+static void suffer(struct cats_stage *s, const struct cats_fault *fault)
+{
+	s->suffered[fault - s->options.faults] = true;
+	cats_chips_cut_power(s->chips, fault->node);
+	s->dead[fault->node] = fault->kind == CATS_FAULT_KILL;
+	if (!s->dead[fault->node])
+		cats_chips_give_power(s->chips, fault->node);
+}
+
+/* Lets a step pass, or less if a fault is due before. */
+static enum cats_status step(struct cats_stage *s, struct cats_error *error)
+{
+	const struct cats_fault *fault = next_fault(s);
+	const cats_time now = cats_chips_time(s->chips);
+	const cats_time due = fault != NULL ? s->report.start + fault->after : CATS_TIME_MAX;
+	enum cats_status status;
+
+	if (due > now + STEP)
+		return run(s, now + STEP, error);
+	status = run(s, due > now ? due : now, error);
+	if (status == CATS_OK)
+		suffer(s, fault);
+	return status;
+}
+
 /* Until everybody is quiet for good; what was spent until that quiet began. */
 static enum cats_status await(struct cats_stage *s, struct cats_error *error)
 {
@@ -555,8 +602,8 @@ static enum cats_status await(struct cats_stage *s, struct cats_error *error)
 	       cats_chips_time(s->chips) - s->report.end < (s->report.has_result ? QUIET : LOST)) {
 		const bool was_quiet = quiet;
 
-		status = run(s, cats_chips_time(s->chips) + STEP, error);
-		quiet = is_quiet(s) && cats_chips_frames(s->chips) == frames;
+		status = step(s, error);
+		quiet = is_quiet(s) && next_fault(s) == NULL && cats_chips_frames(s->chips) == frames;
 		frames = cats_chips_frames(s->chips);
 		if (!quiet || !was_quiet) {
 			s->report.end = cats_chips_time(s->chips);
@@ -581,6 +628,7 @@ static void finish(struct cats_stage *s)
 	r->air = cats_chips_air(s->chips) - r->air;
 	r->latency = (r->has_result ? s->result_time : r->end) - r->start;
 	r->lacks = s->lacks;
+	s->inferences++;
 }
 
 enum cats_status cats_stage_infer(struct cats_stage_report *report, struct cats_stage *s,

@@ -8,6 +8,7 @@
 #include "emulator/log.h"
 #include "sim/fleet.h"
 #include "sim/lack.h"
+#include "sim/play.h"
 
 struct cats_stage;
 
@@ -21,6 +22,10 @@ struct cats_stage_options {
 	bool fast;                     /* as of a core */
 	struct cats_observer observer; /* from the first input on; `gather` is not called */
 	bool keeps_log;                /* for cats_stage_write_log */
+	/* [fault_count] of nodes that there are; to kill is to cut the power for good, to reboot to cut it for a
+	 * moment. A chip cannot be frozen: CATS_ERR_USAGE. */
+	const struct cats_fault *faults;
+	uint32_t fault_count;
 };
 
 /* One inference. Pointers are valid until the next. */
