@@ -16,7 +16,8 @@
 #include "emulator/thumb.h"
 
 #define NO_INTERRUPT UINT32_MAX
-#define NO_END 0xFFFFFFFFU /* an address that never executes */
+#define NO_END 0xFFFFFFFFU              /* an address that never executes */
+#define PRIVATE_PERIPHERALS 0xE0000000U /* the core's own, up to the end of memory */
 #define HALFWORD_WFE 0xBF20U
 #define HALFWORD_SEV 0xBF40U
 #define XPSR_THUMB (1U << 24)
@@ -322,6 +323,8 @@ static bool on_invalid(uc_engine *uc, uc_mem_type type, uint64_t address, int by
 		fault = CATS_M4_FAULT_FLASH;
 	else if (type == UC_MEM_FETCH_UNMAPPED || type == UC_MEM_FETCH_PROT)
 		fault = CATS_M4_FAULT_FETCH;
+	if (fault != CATS_M4_FAULT_FETCH && address >= PRIVATE_PERIPHERALS)
+		fault = CATS_M4_FAULT_REGISTER;
 	if (m4->fault == CATS_M4_NO_FAULT) {
 		m4->fault = fault;
 		m4->fault_address = (uint32_t)address;

@@ -289,6 +289,23 @@ static void a_fault_of_the_handler_locks_up(void **state)
 	CHIP_REFUSES("NVMC: a write to 0x000fd000 while CONFIG is 0", WRITE(ERASED, 1)); /* without the option */
 }
 
+/* What is there on silicon and not here is no fault of the program's. */
+static void what_is_not_modelled_enters_no_handler(void **state)
+{
+	static const struct script_line lines[] = {READ(0xE0001004U), WRITE(0xE000EDFCU, 0), READ(0x40020000U)};
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		struct chip_fixture f;
+
+		chip_fixture_open(&f, &(struct cats_chip_options){.handles_faults = true});
+		assert_false(chip_fixture_start(&f, lines + i, 1));
+		assert_int_equal(f.stopped.stop, CATS_M4_FAULT);
+		assert_int_equal(f.stopped.fault, i < 2 ? CATS_M4_FAULT_REGISTER : CATS_M4_FAULT_PERIPHERAL);
+		chip_fixture_close(&f);
+	}
+}
+
 /* Cut after every single instruction of a script that writes flash: what was executed has happened, the rest has not.
  */
 static void power_goes_at_any_instruction(void **state)
@@ -403,6 +420,7 @@ int main(void)
 		cmocka_unit_test(resets_forget_interrupts),
 		cmocka_unit_test(faults_enter_their_handler),
 		cmocka_unit_test(a_fault_of_the_handler_locks_up),
+		cmocka_unit_test(what_is_not_modelled_enters_no_handler),
 		cmocka_unit_test(power_goes_at_any_instruction),
 		cmocka_unit_test(a_cut_does_not_wait),
 		cmocka_unit_test(pieces_make_a_whole),
