@@ -36,8 +36,10 @@ enum { EVENT_HFCLKSTARTED = 0, EVENT_LFCLKSTARTED = 1, EVENT_DONE = 3, EVENT_CTT
 #define RAM_BLOCKS 9U
 #define RAM_ON 0xFFFFU
 
-/* Start-up: of HFXO, with the debounce that it has out of reset; of LFXO; of LFRC. */
-#define HFXO_CYCLES (360U * CATS_CYCLES_PER_US)
+/* Start-up: of HFXO, 0.36 ms with the debounce that it has out of reset, 16 × 16 µs; of LFXO; of LFRC. */
+#define DEBOUNCE_CYCLES (16U * CATS_CYCLES_PER_US)
+#define DEBOUNCE_RESET 16U
+#define HFXO_CYCLES (360U * CATS_CYCLES_PER_US - DEBOUNCE_RESET * DEBOUNCE_CYCLES)
 #define LFXO_CYCLES (250000U * CATS_CYCLES_PER_US)
 #define LFRC_CYCLES (600U * CATS_CYCLES_PER_US)
 
@@ -86,7 +88,7 @@ static void reset(struct cats_peripheral *p, enum cats_reset cause)
 	const struct clock before = *c;
 	const bool keeps = cause == CATS_RESET_SOFT || cause == CATS_RESET_LOCKUP;
 
-	*c = (struct clock){.p = before.p, .crystal_at = CATS_NEVER, .slow_at = CATS_NEVER, .debounce = 0x10};
+	*c = (struct clock){.p = before.p, .crystal_at = CATS_NEVER, .slow_at = CATS_NEVER, .debounce = DEBOUNCE_RESET};
 	c->reason = (cause == CATS_RESET_POWER ? 0 : before.reason) | reason_of(cause);
 	c->ctiv = CTIV_GARBAGE;
 	p->events = 1U << EVENT_DONE | 1U << EVENT_CTTO;
@@ -131,7 +133,7 @@ static void task(struct cats_peripheral *p, uint32_t task)
 	struct clock *c = (struct clock *)p;
 
 	if (task == TASK_HFCLKSTART)
-		start(c, &c->crystal_at, &c->crystal_told, HFXO_CYCLES);
+		start(c, &c->crystal_at, &c->crystal_told, HFXO_CYCLES + c->debounce * DEBOUNCE_CYCLES);
 	else if (task == TASK_HFCLKSTOP)
 		c->crystal_at = CATS_NEVER;
 	else if (task == TASK_LFCLKSTART)
@@ -232,6 +234,8 @@ static bool write(struct cats_peripheral *p, uint32_t offset, uint32_t value)
 		cats_peripheral_refuse(p, "LFCLKSRC written while the clock runs");
 	if (offset == LFCLKSRC && value > 2U)
 		cats_peripheral_refuse(p, "LFCLKSRC: source 0x%08x is not modelled", value);
+	if (offset == HFXODEBOUNCE && (value == 0 || value > 0xFFU))
+		cats_peripheral_refuse(p, "HFXODEBOUNCE: %u is not from 1 to 255", value);
 	if (plain)
 		*plain = value;
 	else if (is_ram_power(offset))

@@ -39,7 +39,7 @@ enum { RTS, TXD, CTS, RXD, PINS };
 #define ERROR_OVERRUN 1U
 #define COUNT_MAX 0xFFFFU
 #define FIFO_BYTES 4U /* what it is sure to take after RTS or STOPRX; whether it has more nobody says */
-#define BITS 10U /* of a byte: start, 8, stop */
+#define BITS 10U      /* of a byte: start, 8, stop */
 
 /* RTS, CTS: not connected, as out of reset; there is no flow control here. */
 struct direction {

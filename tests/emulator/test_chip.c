@@ -20,6 +20,11 @@ static void crystal_starts_in_its_time(void **state)
 	assert_in_range(f.ended - f.began, 360 * 64, 380 * 64);
 	CHIP_RUN(&f, WRITE(HFCLKSTARTED, 0), WRITE(CLOCK, 1), AWAIT(HFCLKSTARTED)); /* it runs: at once */
 	assert_in_range(f.ended - f.began, 1, 1000);
+	/* Longer debounced: 1024 µs instead of 256. */
+	CHIP_RUN(&f, WRITE(HFCLKSTARTED, 0), WRITE(CLOCK + 4U, 1), READ(CLOCK + 0x40CU), WRITE(CLOCK + 0x528U, 0x40),
+		 WRITE(CLOCK, 1), AWAIT(HFCLKSTARTED));
+	assert_int_equal(f.told.read[0], 0x10000);
+	assert_in_range(f.ended - f.began, 1128 * 64, 1148 * 64);
 	chip_fixture_close(&f);
 }
 
@@ -68,6 +73,7 @@ static void what_is_not_modelled_is_refused_by_name(void **state)
 	CHIP_REFUSES("CLOCK/POWER: an access of 1 bytes to 0x578", {SCRIPT_READ_8, CLOCK + 0x578U, 0});
 	CHIP_REFUSES("CLOCK/POWER: a read of 0x13c", READ(CLOCK + 0x13CU));
 	CHIP_REFUSES("CLOCK/POWER: 0x00000001 written to 0x010", WRITE(CLOCK + 0x010U, 1));
+	CHIP_REFUSES("CLOCK/POWER: HFXODEBOUNCE: 0", WRITE(CLOCK + 0x528U, 0));
 	CHIP_REFUSES("no peripheral is modelled at 0x40013000", READ(0x40013000U));
 	CHIP_REFUSES("CLOCK/POWER: 0x00000000 written to the task at 0x000", WRITE(CLOCK, 0));
 	CHIP_REFUSES("CLOCK/POWER: 0x00000001 written to the event at 0x100", WRITE(HFCLKSTARTED, 1));

@@ -84,6 +84,22 @@ static void it_is_as_particular_as_silicon(void **state)
 	chip_fixture_close(&f);
 }
 
+/* Two fixed channels: RTC0 starts and clears TIMER0. */
+static void it_rules_a_timer(void **state)
+{
+	struct chip_fixture f;
+
+	(void)state;
+	chip_fixture_open(&f, NULL);
+	CHIP_RUN(&f, SLOW_CLOCK, WRITE(0x40008510U, 0), WRITE(0x40008508U, 3), CC(RTC0, 0, 10),
+		 EVTENSET(RTC0, 1U << 16), WRITE(PPI + 0x504U, 1U << 31), START(RTC0), LOOP(12 * TICK_TURNS),
+		 WRITE(0x40008040U, 1), READ(0x40008540U), WRITE(PPI + 0x504U, 1U << 30), CC(RTC0, 0, 20),
+		 LOOP(10 * TICK_TURNS), WRITE(0x40008040U, 1), READ(0x40008540U));
+	assert_in_range(f.told.read[0], 488, 3 * 488); /* ticks of 16 MHz since the compare */
+	assert_in_range(f.told.read[1], 488, 4 * 488);
+	chip_fixture_close(&f);
+}
+
 static void what_an_rtc_does_not_do_is_refused(void **state)
 {
 	(void)state;
@@ -100,6 +116,7 @@ int main(void)
 		cmocka_unit_test(it_counts_slow_ticks),
 		cmocka_unit_test(it_compares_ticks_and_overflows),
 		cmocka_unit_test(it_is_as_particular_as_silicon),
+		cmocka_unit_test(it_rules_a_timer),
 		cmocka_unit_test(what_an_rtc_does_not_do_is_refused),
 	};
 

@@ -116,6 +116,23 @@ static void groups_and_disabled_channels(void **state)
 	chip_fixture_close(&f);
 }
 
+/* TIMER0 leads to the radio, which says what it was asked for. */
+static void fixed_channels_lead_where_they_should(void **state)
+{
+	struct chip_fixture f;
+
+	(void)state;
+	CHIP_REFUSES("RADIO: TASKS_TXEN", CHENSET(1U << 20), WRITE(CC(TIMER0, 0), 1), START(TIMER0), LOOP(1000));
+	CHIP_REFUSES("RADIO: TASKS_RXEN", CHENSET(1U << 21), WRITE(CC(TIMER0, 0), 1), START(TIMER0), LOOP(1000));
+	chip_fixture_open(&f, NULL);
+	CHIP_RUN(&f, CHENSET(1U << 22), WRITE(CC(TIMER0, 0), 1), START(TIMER0), LOOP(1000), READ(0x40001110U),
+		 STOP(TIMER0), CLEAR(TIMER0), WRITE(CC(TIMER0, 1), 1), START(TIMER0), LOOP(1000), READ(0x40001110U));
+	assert_int_equal(f.told.read[0], 0);
+	assert_int_equal(f.told.read[1], 1); /* disabled as it was, it says so */
+	chip_fixture_close(&f);
+	CHIP_REFUSES("PPI: 0x40008000 written to 0x5b4", WRITE(PPI + 0x5B4U, TIMER0));
+}
+
 static void an_egu_interrupts(void **state)
 {
 	struct chip_fixture f;
@@ -166,6 +183,7 @@ int main(void)
 		cmocka_unit_test(equality_is_met_on_arrival_only),
 		cmocka_unit_test(ppi_takes_one_cycle),
 		cmocka_unit_test(groups_and_disabled_channels),
+		cmocka_unit_test(fixed_channels_lead_where_they_should),
 		cmocka_unit_test(an_egu_interrupts),
 		cmocka_unit_test(chips_repeat),
 		cmocka_unit_test(what_a_timer_does_not_do_is_refused),
