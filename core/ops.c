@@ -328,21 +328,61 @@ static void subtract_pairs(int32_t *weight_sums, int32_t *biases, const struct c
 	}
 }
 
-/* Rows that lost these senders: their shares leave Ws and B, which are copied to the caller's tile-wide arrays. */
-static void without_lost(struct cats_finish *norm, int32_t *weight_sums, int32_t *biases, const struct cats_node *n,
-			 const struct cats_op *op, uint64_t lost, uint32_t outputs)
+/* Ws and B of the scratch, from at.output on. */
+static int32_t *scratch_sums(const struct cats_node *n, const struct cats_op *op)
+{
+	return (int32_t *)cats_node_arena(n, op->norm_product.scratch + cats_scratch_panel(op->norm_product.columns)) +
+	       n->at.output;
+}
+
+static bool sums_are_ready(const struct cats_node *n, uint64_t lost, uint32_t outputs)
+{
+	return n->at.sums_lost == lost && n->at.sums_ready >= n->at.output + outputs;
+}
+
+/* Whether a tile's sums go to the scratch, where the next panel's rows find them: those of the panel's last rows do. */
+static bool claim_scratch(struct cats_node *n, uint64_t lost, uint32_t outputs)
+{
+	if (n->at.output == 0) {
+		n->at.sums_lost = lost;
+		n->at.sums_ready = 0;
+	}
+	if (n->at.sums_lost != lost || n->at.sums_ready != n->at.output)
+		return false;
+	n->at.sums_ready += outputs;
+	return true;
+}
+
+static void take_out(int32_t *weight_sums, int32_t *biases, const struct cats_node *n, const struct cats_op *op,
+		     uint64_t lost, uint32_t outputs)
 {
 	const struct cats_shard_sender *senders = cats_node_senders(n, n->shard.sites + op->site);
 	uint32_t message = 0;
 
-	memcpy(weight_sums, norm->weight_sums, outputs * sizeof(*weight_sums));
-	memcpy(biases, norm->biases, outputs * sizeof(*biases));
 	for (uint32_t i = 0; lost >> i != 0; i++) {
 		if (lost >> i & 1U)
 			subtract_pairs(weight_sums, biases, n, op, message, outputs);
 		message += senders[i].columns > 0 && i != n->shard.header->device ? 1U : 0U;
 		if (i == CATS_DEVICES_MAX - 1U)
 			break;
+	}
+}
+
+/* Of rows that lost these senders: their shares leave Ws and B. `own` is a tile's room for both; `last`: the panel ends
+ * with these rows. */
+static void without_lost(struct cats_finish *norm, int32_t own[2][CATS_TILE_OUTPUTS], struct cats_node *n,
+			 const struct cats_op *op, uint64_t lost, uint32_t outputs, bool last)
+{
+	int32_t *weight_sums = scratch_sums(n, op), *biases = weight_sums + op->norm_product.outputs;
+
+	if (!sums_are_ready(n, lost, outputs)) {
+		if (!last || !claim_scratch(n, lost, outputs)) {
+			weight_sums = own[0];
+			biases = own[1];
+		}
+		memcpy(weight_sums, norm->weight_sums, outputs * sizeof(*weight_sums));
+		memcpy(biases, norm->biases, outputs * sizeof(*biases));
+		take_out(weight_sums, biases, n, op, lost, outputs);
 	}
 	norm->weight_sums = weight_sums;
 	norm->biases = biases;
@@ -357,14 +397,14 @@ static void *norm_output(const struct cats_node *n, const struct cats_op *op, ui
 	return cats_node_arena(n, op->norm_product.output + place + n->at.output * bytes);
 }
 
-/* Rows first … first + rows - 1 of the tile, which lost the same senders. */
+/* Rows first … first + rows - 1 of the tile, which lost the same senders; `last`: the panel ends with them. */
 static void finish_norm_rows(struct cats_node *n, const struct cats_op *op, uint32_t first, uint32_t rows,
-			     uint32_t outputs)
+			     uint32_t outputs, bool last)
 {
 	const struct cats_stats *stats = cats_node_arena(n, op->norm_product.stats);
 	const uint32_t output = n->at.output;
 	const bool rms = (op->flags & CATS_OP_RMS) != 0, add = (op->flags & CATS_OP_ADD_ROWS) != 0;
-	int32_t weight_sums[CATS_TILE_OUTPUTS], biases[CATS_TILE_OUTPUTS];
+	int32_t sums[2][CATS_TILE_OUTPUTS];
 	struct cats_finish norm = {
 		.stats = stats + n->at.row + first,
 		.multipliers = (const int32_t *)cats_node_shard(n, op->norm_product.multipliers) + output,
@@ -379,7 +419,7 @@ static void finish_norm_rows(struct cats_node *n, const struct cats_op *op, uint
 	if (!rms)
 		norm.weight_sums = (const int32_t *)cats_node_shard(n, op->norm_product.weight_sums) + output;
 	if (!rms && n->at.row_lost[first] != 0)
-		without_lost(&norm, weight_sums, biases, n, op, n->at.row_lost[first], outputs);
+		without_lost(&norm, sums, n, op, n->at.row_lost[first], outputs, last);
 	n->kernels->finish_norm(norm_output(n, op, n->at.row + first), add ? 0 : op->norm_product.output_stride, &norm,
 				n->at.acc, first, rows, outputs);
 }
@@ -392,7 +432,7 @@ static void finish_norm(struct cats_node *n, const struct cats_op *op, uint32_t 
 		memset(norm_output(n, op, 0), 0, outputs * sizeof(int32_t));
 	for (uint32_t r = 1; r <= rows; r++)
 		if (r == rows || n->at.row_lost[r] != n->at.row_lost[first]) {
-			finish_norm_rows(n, op, first, r - first, outputs);
+			finish_norm_rows(n, op, first, r - first, outputs, r == rows);
 			first = r;
 		}
 }
@@ -404,15 +444,22 @@ static void find_lost(struct cats_node *n, const struct cats_shard_site *site, u
 		n->at.row_lost[r] = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
 }
 
-/* How often a lost sender's pair may leave an output's Ws and B: for each row on its own. Rows that lost the same
- * senders share the work; they are not taken to, so that the more is lost the more is charged. */
-static uint32_t lost_pairs(const struct cats_node *n, uint32_t rows)
+/* How often a lost sender's pair leaves an output's Ws and B: once for each run of rows that lost the same senders, and
+ * not at all where the sums are there from the panel before. */
+static uint32_t lost_pairs(const struct cats_node *n, const struct cats_op *op, uint32_t rows)
 {
 	uint32_t pairs = 0;
+	bool uniform = true;
 
+	if (n->charges_most)
+		return rows * (n->gather.lost == 0 ? 0 : (uint32_t)__builtin_popcountll(n->gather.lost));
 	for (uint32_t r = 0; r < rows; r++)
-		pairs += (uint32_t)__builtin_popcountll(n->at.row_lost[r]);
-	return pairs;
+		if (r == 0 || n->at.row_lost[r] != n->at.row_lost[r - 1U]) {
+			pairs += (uint32_t)__builtin_popcountll(n->at.row_lost[r]);
+			uniform &= r == 0;
+		}
+	return uniform && n->at.sums_lost == n->at.row_lost[0] && n->at.sums_ready == op->norm_product.outputs ? 0
+													       : pairs;
 }
 
 /* Cycles of that for one output; and fewer outputs a tile when they are many. */
@@ -435,6 +482,10 @@ bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 	struct product p;
 	uint32_t pairs;
 
+	if (n->at.phase == ONCE) {
+		n->at.sums_ready = 0;
+		n->at.phase = PREPARE;
+	}
 	for (; n->at.row < op->norm_product.rows; n->at.row += p.panel.rows, n->at.phase = PREPARE) {
 		p = whole;
 		p.panel.stride = site->stride;
@@ -449,7 +500,7 @@ bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 		/* Rows that lost different senders are finished apart. */
 		if (senders > 0 || p.panel.rows < CATS_TILE_ROWS)
 			p.output_cycles = n->kernels->costs.output_apart;
-		pairs = (op->flags & CATS_OP_RMS) != 0 ? 0 : lost_pairs(n, p.panel.rows);
+		pairs = (op->flags & CATS_OP_RMS) != 0 ? 0 : lost_pairs(n, op, p.panel.rows);
 		if (pairs > 0)
 			make_room_for_lost(&p, pairs);
 		if (!run_panel(n, op, &p, finish_norm))

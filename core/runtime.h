@@ -65,6 +65,8 @@ struct cats_node {
 		uint32_t phase, row, output, column;
 		int32_t maxima[CATS_TILE_ROWS], multipliers[CATS_TILE_ROWS]; /* of the queries at hand */
 		uint64_t row_lost[CATS_TILE_ROWS]; /* senders whose token did not arrive, of a panel's rows */
+		uint64_t sums_lost;  /* whose sums the scratch of a NORM_PRODUCT holds: rows' that lost these */
+		uint32_t sums_ready; /* of so many outputs, from the first on */
 		cats_tile acc;
 	} at;
 	/* The gather that is open, and afterwards the latest. */
@@ -85,7 +87,8 @@ struct cats_node {
 	/* Of the step at hand, in estimated Cortex-M4 cycles. */
 	uint32_t budget;
 	bool worked;
-	bool unlimited; /* ops may run at once */
+	bool unlimited;    /* ops may run at once */
+	bool charges_most; /* cats_node_charge_most */
 };
 
 /* A larger unit of work does not exist: a step's work is at most the larger of its budget and this, in cycles of the
@@ -138,6 +141,13 @@ CATS_MUST_CHECK int cats_node_result(int32_t *value, const struct cats_node *nod
 /* The class: the largest logit of row 0 that arrived, the lowest number among equals. -1 when none did; otherwise a
  * refusal below -1. */
 CATS_MUST_CHECK int cats_node_class(const struct cats_node *node);
+
+/* From now on what is lost is charged at what it could cost at most, however it is spread over packets: for schedules
+ * that must hold whatever happens. Changes no byte. */
+static inline void cats_node_charge_most(struct cats_node *node)
+{
+	node->charges_most = true;
+}
 
 static inline struct cats_share cats_node_share(const struct cats_node *node)
 {

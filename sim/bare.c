@@ -324,7 +324,7 @@ enum cats_status cats_bare_create(struct cats_bare **out, const struct cats_shar
 		status = cats_shards_open_node(&b->nodes[j].station.node, &b->nodes[j].station.arena, shards, j,
 					       options->kernels, error);
 	if (status == CATS_OK)
-		status = cats_times_measure(cycles, shards, options->kernels, UINT64_C(1) << 32, error);
+		status = cats_times_measure(cycles, shards, options->kernels, CATS_TIMES_WORST_Q32, error);
 	if (status == CATS_OK)
 		status = cats_bare_schedule_make(&b->schedule, shards, cycles, error);
 	if (status == CATS_OK)

@@ -71,6 +71,8 @@ enum cats_status cats_fleet_create(struct cats_fleet **out, const struct cats_sh
 		status = no_memory(f->name, error);
 	for (uint32_t j = 0; status == CATS_OK && j < f->devices; j++)
 		status = cats_shards_open_node(&f->nodes[j], &f->arenas[j], shards, j, options->kernels, error);
+	for (uint32_t j = 0; status == CATS_OK && options->charge_most && j < shards->devices; j++)
+		cats_node_charge_most(&f->nodes[j]);
 	if (status != CATS_OK) {
 		cats_fleet_free(f);
 		return status;

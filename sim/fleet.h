@@ -47,6 +47,7 @@ struct cats_fleet_options {
 	const struct cats_kernels *kernels; /* must suit the shards' target; outlives the fleet. NULL: plain C */
 	uint32_t budget;                    /* of each step, in estimated cycles; 0: no limit */
 	struct cats_loss loss;              /* all zero: nothing is lost */
+	bool charge_most;                   /* cats_node_charge_most, for all nodes */
 	/* Besides: whether a packet does not arrive; NULL: all do. */
 	bool (*lose)(void *context, uint32_t site, uint32_t sender, uint32_t receiver, uint32_t packet);
 	/* Called when the nodes whose gather of `site` has ended are about to go on; their views are complete. */

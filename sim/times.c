@@ -37,6 +37,7 @@ static enum cats_status measure_with(struct measurement *m, const struct cats_sh
 		.kernels = kernels,
 		.budget = CATS_PLAY_BUDGET,
 		.loss = {.link_q32 = lost_q32, .per_packet = true},
+		.charge_most = lost_q32 == CATS_TIMES_WORST_Q32,
 		.observe = measure_site,
 		.context = m,
 	};

@@ -8,7 +8,8 @@
 
 /* cycles[s], s = 0 … sites - 1: the most that any node computes before it has the gather of site s open, the larger of
  * an inference in which everything arrives and one in which each packet is lost at each receiver with the probability
- * lost_q32 / 2^32. What is lost costs computation, 1 the most. */
+ * lost_q32 / 2^32. With CATS_TIMES_WORST_Q32 no loss of any packets makes a node compute longer. */
+#define CATS_TIMES_WORST_Q32 (UINT64_C(1) << 32)
 CATS_MUST_CHECK enum cats_status cats_times_measure(uint64_t *cycles, const struct cats_shards *shards,
 						    const struct cats_kernels *kernels, uint64_t lost_q32,
 						    struct cats_error *error);
