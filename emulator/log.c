@@ -119,10 +119,10 @@ static cats_time time_of(struct teller *t, uint64_t stamp_us)
 	return cats_clock_global(t->clock, t->boot + stamp);
 }
 
-static enum cats_status end_line(struct cats_log *log, uint32_t node, struct cats_error *error)
+static enum cats_status end_line(struct cats_log *log, uint32_t node, bool whole, struct cats_error *error)
 {
 	struct teller *t = &log->tellers[node];
-	struct cats_log_line line = {.node = node, .time = t->began, .text = t->text};
+	struct cats_log_line line = {.node = node, .time = t->began, .whole = whole, .text = t->text};
 	enum cats_status status = CATS_OK;
 	uint64_t stamp_us;
 	const char *text;
@@ -166,7 +166,7 @@ enum cats_status cats_log_byte(struct cats_log *log, uint32_t node, cats_time ti
 	if (t->length == 0)
 		t->began = time - BYTE_TIME;
 	if (byte == '\n')
-		return end_line(log, node, error);
+		return end_line(log, node, true, error);
 	if (t->length < CATS_LOG_LINE_BYTES)
 		t->text[t->length++] = byte >= ' ' && byte < 0x7F ? (char)byte : '?';
 	return CATS_OK;
@@ -174,7 +174,7 @@ enum cats_status cats_log_byte(struct cats_log *log, uint32_t node, cats_time ti
 
 enum cats_status cats_log_reset(struct cats_log *log, uint32_t node, struct cats_error *error)
 {
-	const enum cats_status status = cats_log_is_open(log, node) ? end_line(log, node, error) : CATS_OK;
+	const enum cats_status status = cats_log_is_open(log, node) ? end_line(log, node, false, error) : CATS_OK;
 
 	log->tellers[node].boot = CATS_TIME_MAX;
 	return status;

@@ -19,6 +19,7 @@ struct cats_log;
 struct cats_log_line {
 	uint32_t node;
 	cats_time time;   /* global, of its stamp; where it has none, of its first byte */
+	bool whole;       /* not cut off by a reset */
 	const char *text; /* behind `time_us node: `; where it has no such beginning, all of it */
 };
 

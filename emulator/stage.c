@@ -7,6 +7,7 @@
 
 #include "core/checksum.h"
 #include "deploy/network.h"
+#include "emulator/sayings.h"
 #include "emulator/uarte.h"
 #include "ports/nrf52840/layout.h"
 
@@ -85,64 +86,17 @@ static bool begins(const char **rest, const char *text, const char *word)
 	return strncmp(text, word, length) == 0;
 }
 
-/* " 123"; false: it is not there. */
-static bool number(int64_t *out, const char **text)
+static bool read_result(struct cats_stage *s, const struct cats_log_line *line, const char *text)
 {
-	char *end;
+	struct cats_stage_report *r = &s->report;
+	struct cats_said_result said;
 
-	if (**text != ' ')
+	if (!cats_said_result(&said, s->outputs, s->there, r->rows, r->columns, text))
 		return false;
-	*out = strtoll(*text, &end, 10);
-	if (end == *text)
-		return false;
-	*text = end;
+	r->has_result = true;
+	r->class_ = said.class_;
+	s->result_time = line->time;
 	return true;
-}
-
-static bool field(int64_t *out, const char **text, const char *name)
-{
-	const char *rest;
-
-	if (!begins(&rest, *text, name) || !number(out, &rest))
-		return false;
-	*text = rest;
-	return true;
-}
-
-static bool read_outputs(struct cats_stage *s, const char *text)
-{
-	for (uint32_t i = 0; i < s->report.rows * s->report.columns; i++) {
-		int64_t value = 0;
-		const char *rest;
-
-		if (i > 0 && i % s->report.columns == 0 && begins(&rest, text, " /"))
-			text = rest;
-		s->there[i] = !begins(&rest, text, " -") || (rest[0] >= '0' && rest[0] <= '9');
-		if (s->there[i] && !number(&value, &text))
-			return false;
-		if (!s->there[i])
-			text = rest;
-		s->outputs[i] = (int32_t)value;
-	}
-	return *text == '\0';
-}
-
-/* "result epoch 1 inference 3 [class 5 ]share 17/20 outputs 1 2 3 / 4 - 6" */
-static bool read_result(struct cats_stage *s, const char *text)
-{
-	int64_t epoch, inference, class_ = -1, arrived, expected;
-	const char *rest;
-
-	if (!field(&epoch, &text, " epoch") || !field(&inference, &text, " inference"))
-		return false;
-	if (begins(&rest, text, " class") && !field(&class_, &text, " class"))
-		return false;
-	if (!field(&arrived, &text, " share") || *text != '/')
-		return false;
-	expected = strtoll(text + 1, (char **)&rest, 10);
-	text = rest;
-	s->report.class_ = (int32_t)class_;
-	return arrived <= expected && begins(&rest, text, " outputs") && read_outputs(s, rest);
 }
 
 static bool add_lack(struct cats_stage *s, const struct cats_lack *lack)
@@ -169,7 +123,7 @@ static bool values_of(uint64_t *values, const struct cats_stage *s, const struct
 	struct cats_message message;
 	struct cats_packet_span span;
 
-	if (lack->sender >= s->count)
+	if (lack->sender >= s->count || lack->sender == lack->receiver)
 		return false;
 	message = cats_message_of(site->tokens,
 				  (uint32_t)senders_of(s, lack->receiver, lack->site)[lack->sender].columns *
@@ -182,25 +136,18 @@ static bool values_of(uint64_t *values, const struct cats_stage *s, const struct
 	return true;
 }
 
-/* "lacks at site 3: 5.0 5.2" */
 static bool read_lacks(struct cats_stage *s, uint32_t node, const char *text)
 {
-	int64_t site, sender, packet;
+	struct cats_lack lack = {.receiver = (uint16_t)node};
+	uint32_t site;
 
-	if (!number(&site, &text) || site < 0 || site >= header(s, node)->site_count || *text++ != ':')
+	if (!cats_said_site(&site, &text) || site >= header(s, node)->site_count)
 		return false;
-	while (number(&sender, &text)) {
-		struct cats_lack lack = {.site = (uint16_t)site, .receiver = (uint16_t)node};
+	lack.site = (uint16_t)site;
+	while (cats_said_packet(&lack.sender, &lack.packet, &text)) {
 		uint64_t values;
-		char *end;
 
-		if (*text != '.' || sender < 0 || sender >= s->count)
-			return false;
-		packet = strtoll(text + 1, &end, 10);
-		text = end;
-		lack.sender = (uint16_t)sender;
-		lack.packet = (uint16_t)packet;
-		if (packet < 0 || packet > UINT16_MAX || !values_of(&values, s, &lack))
+		if (!values_of(&values, s, &lack))
 			return false;
 		if (!add_lack(s, &lack)) {
 			fail(s, cats_fail(s->error, CATS_ERR_MEMORY, "emulation: out of memory"));
@@ -235,11 +182,7 @@ static bool read_line(struct cats_stage *s, const struct cats_log_line *line)
 	if (begins(&rest, line->text, "node: ")) {
 		s->ready[line->node] = true;
 	} else if (begins(&rest, line->text, "result")) {
-		if (line->node != s->sink || s->report.has_result)
-			return true;
-		s->report.has_result = true;
-		s->result_time = line->time;
-		return read_result(s, rest);
+		return line->node != s->sink || s->report.has_result || read_result(s, line, rest);
 	} else if (begins(&rest, line->text, "lacks at site")) {
 		return read_lacks(s, line->node, rest);
 	} else if (begins(&rest, line->text, "waiting: ") || begins(&rest, line->text, "input refused")) {
@@ -252,7 +195,7 @@ static void on_line(void *context, const struct cats_log_line *line)
 {
 	struct cats_stage *s = context;
 
-	if (s->status == CATS_OK && !read_line(s, line))
+	if (s->status == CATS_OK && line->whole && !read_line(s, line))
 		fail(s, cats_fail(s->error, CATS_ERR_MISMATCH, "node %u: not as this program knows it: %.200s",
 				  line->node, line->text));
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "emulator/log.h"
+#include "emulator/sayings.h"
 #include "io/file.h"
 #include "tests/cmocka.h"
 
@@ -17,6 +18,7 @@ struct told {
 	uint32_t node[16];
 	cats_time time[16];
 	char text[16][64];
+	bool whole[16];
 };
 
 static void on_line(void *context, const struct cats_log_line *line)
@@ -26,6 +28,7 @@ static void on_line(void *context, const struct cats_log_line *line)
 	assert_in_range(t->count, 0, 15);
 	t->node[t->count] = line->node;
 	t->time[t->count] = line->time;
+	t->whole[t->count] = line->whole;
 	snprintf(t->text[t->count++], sizeof t->text[0], "%s", line->text);
 }
 
@@ -97,6 +100,8 @@ static void what_is_no_stamped_line_is_kept_as_it_is(void **state)
 	assert_int_equal(cats_log_reset(log, 0, NULL), CATS_OK);
 	assert_false(cats_log_is_open(log, 0));
 	assert_string_equal(t.text[7], "??half");
+	assert_true(t.whole[6]);
+	assert_false(t.whole[7]);
 	cats_log_free(log);
 }
 
@@ -135,6 +140,79 @@ static void the_file_is_in_the_order_of_time(void **state)
 	cats_log_free(log);
 }
 
+static void results_are_read(void **state)
+{
+	struct cats_said_result r;
+	int32_t outputs[6];
+	uint8_t there[6];
+
+	(void)state;
+	assert_true(cats_said_result(
+		&r, outputs, there, 2, 3,
+		" epoch 1 inference 4294967295 class 5 share 17/20 outputs 1 -2147483648 - / 2147483647 -0 -"));
+	assert_int_equal(r.epoch, 1);
+	assert_true(r.inference == UINT32_MAX);
+	assert_int_equal(r.class_, 5);
+	assert_int_equal(r.arrived, 17);
+	assert_int_equal(r.expected, 20);
+	assert_memory_equal(outputs, ((const int32_t[]){1, INT32_MIN, 0, INT32_MAX, 0, 0}), sizeof outputs);
+	assert_memory_equal(there, ((const uint8_t[]){1, 1, 0, 1, 1, 0}), sizeof there);
+	assert_true(cats_said_result(&r, outputs, there, 1, 1, " epoch 1 inference 2 share 0/0 outputs -"));
+	assert_int_equal(r.class_, -1);
+}
+
+/* Every way in which a byte may be wrong: left out, doubled or another. */
+static void other_results_are_not(void **state)
+{
+	static const char good[] = " epoch 1 inference 2 class 3 share 4/5 outputs 6 - / -7 8";
+	struct cats_said_result r;
+	int32_t outputs[4];
+	uint8_t there[4];
+	char text[sizeof good + 1];
+
+	(void)state;
+	assert_true(cats_said_result(&r, outputs, there, 2, 2, good));
+	for (size_t i = 0; i < sizeof good - 1; i++) {
+		memcpy(text, good, sizeof good);
+		text[i] = 'x';
+		assert_false(cats_said_result(&r, outputs, there, 2, 2, text));
+		text[i] = '\0';
+		assert_false(cats_said_result(&r, outputs, there, 2, 2, text));
+	}
+	assert_false(cats_said_result(&r, outputs, there, 1, 4, good));
+	assert_false(cats_said_result(&r, outputs, there, 2, 1, good));
+	assert_false(cats_said_result(&r, outputs, there, 1, 1, " epoch 1 inference 2 share 6/5 outputs 1"));
+	assert_false(cats_said_result(&r, outputs, there, 1, 1, " epoch 4294967296 inference 2 share 5/5 outputs 1"));
+	assert_false(cats_said_result(&r, outputs, there, 1, 1, " epoch 1 inference 2 share 5/5 outputs 2147483648"));
+	assert_false(cats_said_result(&r, outputs, there, 1, 1, " epoch 1 inference 2 share 5/5 outputs -2147483649"));
+}
+
+static void lacks_are_read(void **state)
+{
+	const char *text = " 3: 5.0 63.65535";
+	uint32_t site;
+	uint16_t sender, packet;
+
+	(void)state;
+	assert_true(cats_said_site(&site, &text));
+	assert_int_equal(site, 3);
+	assert_true(cats_said_packet(&sender, &packet, &text));
+	assert_int_equal(sender, 5);
+	assert_int_equal(packet, 0);
+	assert_true(cats_said_packet(&sender, &packet, &text));
+	assert_int_equal(sender, 63);
+	assert_int_equal(packet, 65535);
+	assert_false(cats_said_packet(&sender, &packet, &text));
+	assert_int_equal(*text, '\0');
+	text = " 3";
+	assert_false(cats_said_site(&site, &text));
+	text = " 5.65536";
+	assert_false(cats_said_packet(&sender, &packet, &text));
+	text = " 5";
+	assert_false(cats_said_packet(&sender, &packet, &text));
+	assert_string_equal(text, " 5");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +220,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_stamped_line_is_kept_as_it_is),
 		cmocka_unit_test(an_endless_line_is_cut_off),
 		cmocka_unit_test(the_file_is_in_the_order_of_time),
+		cmocka_unit_test(results_are_read),
+		cmocka_unit_test(other_results_are_not),
+		cmocka_unit_test(lacks_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
