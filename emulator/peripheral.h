@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What a peripheral of an emulated nRF52840 is. All of them share one treatment of tasks, events, interrupts, shortcuts
  * and PPI, which is here; a model adds what its tasks do, its other registers and when it next does something by
- *itself. Private to emulator/; nRF52840 Product Specification 1.7, chapter 6.1.
+ * itself. Private to emulator/; nRF52840 Product Specification 1.7, chapter 6.1.
  *
  * Time is in cycles of the chip's own 64 MHz clock since it was created. A model's functions are called with
  * cats_peripheral_now being the exact moment: that of the event for `advance` and for tasks from the PPI, the end of
- *the running basic block for what the processor does.
+ * the running basic block for what the processor does.
  *
  * Registers, unless a model takes an offset over:
  *	0x000 + 4i	task i: writing 1 runs it; everything else is refused
@@ -15,9 +15,8 @@
  * The interrupt is a level: high while any enabled event is 1. When the processor clears the last, it goes low as much
  * later as the PPI takes, or when the processor next reads a register; a handler that returns before is entered again.
  *
- * An event runs its shortcuts' tasks at the same instant and those of its PPI channels CATS_PPI_CYCLES later, all after
- * whatever raised it has returned. Refusing stops the chip with the peripheral's name and a sentence; it goes on no
- *more. */
+ * An event runs its shortcuts' tasks at once, within cats_peripheral_event, and those of its PPI channels
+ * CATS_PPI_CYCLES later. Refusing stops the chip with the peripheral's name and a sentence; it goes on no more. */
 #ifndef CATS_EMULATOR_PERIPHERAL_H
 #define CATS_EMULATOR_PERIPHERAL_H
 
@@ -58,7 +57,7 @@ struct cats_peripheral_model {
 	 * any offset. */
 	bool (*read)(uint32_t *value, struct cats_peripheral *p, uint32_t offset);
 	bool (*write)(struct cats_peripheral *p, uint32_t offset, uint32_t value);
-	/* Time is p->next: do what is due and set p->next to the next such time, later than that or CATS_NEVER. */
+	/* The time given to cats_peripheral_due latest has come, and is forgotten. */
 	void (*advance)(struct cats_peripheral *p);
 	/* Before the struct is freed. */
 	void (*free)(struct cats_peripheral *p);
