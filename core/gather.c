@@ -313,6 +313,26 @@ int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet
 }
 
 /* Of the own message the kept columns, of another's all that are in the view. */
+/* The message of which packet `number` of `sender` is here, with its columns; false when it is not. */
+static bool find_here(struct cats_message *message, const struct cats_node *n, uint8_t sender, uint16_t number)
+{
+	const struct cats_shard_site *site = n->shard.sites + n->gather.site;
+
+	if (!n->gather.open || sender >= n->shard.header->devices)
+		return false;
+	*message =
+		cats_node_message(n, site, is_own(n, sender) ? site->kept : cats_node_senders(n, site)[sender].columns);
+	return number < message->packets &&
+	       (is_own(n, sender) || (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) != 0);
+}
+
+bool cats_node_has(const struct cats_node *n, uint8_t sender, uint16_t number)
+{
+	struct cats_message message;
+
+	return find_here(&message, n, sender, number);
+}
+
 uint32_t cats_node_payload(const struct cats_node *n, uint8_t sender, uint16_t number, uint8_t *payload)
 {
 	const struct cats_shard_site *site = n->shard.sites + n->gather.site;
@@ -320,14 +340,9 @@ uint32_t cats_node_payload(const struct cats_node *n, uint8_t sender, uint16_t n
 	struct cats_message message;
 	struct cats_packet_span span;
 
-	if (!n->gather.open || sender >= n->shard.header->devices)
+	if (!find_here(&message, n, sender, number))
 		return 0;
 	from = cats_node_senders(n, site) + sender;
-	message = cats_node_message(n, site, is_own(n, sender) ? site->kept : from->columns);
-	if (number >= message.packets)
-		return 0;
-	if (!is_own(n, sender) && (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) == 0)
-		return 0;
 	span = cats_message_span(&message, number);
 	if (is_own(n, sender))
 		copy_own(payload, n, site, &span);

@@ -121,6 +121,9 @@ CATS_MUST_CHECK int cats_node_packet(const struct cats_node *node, uint16_t numb
  * length, or 0 when no gather is open, there is no such packet or it has not arrived. */
 uint32_t cats_node_payload(const struct cats_node *node, uint8_t sender, uint16_t number, uint8_t *payload);
 
+/* Whether that packet has arrived at the open gather, or is the node's own. */
+bool cats_node_has(const struct cats_node *node, uint8_t sender, uint16_t number);
+
 /* A packet from outside. 0, or a refusal of the kind PACKET_ and nothing changed. */
 CATS_MUST_CHECK int cats_node_receive(struct cats_node *node, const uint8_t *packet, size_t length);
 

@@ -432,7 +432,11 @@ void cats_net_advance(struct cats_net *n, int64_t now_us)
 			continue;
 		}
 		if (now_us >= (int64_t)n->deadline_us) {
-			cats_net_finish(n, n->deadline_us, &n->counters.deadline);
+			/* Without statuses the agreed end may be the deadline. */
+			const bool agreed =
+				n->ending && n->part == CATS_NET_DECIDE && cats_net_decide_end_us(n) <= n->deadline_us;
+
+			cats_net_finish(n, n->deadline_us, agreed ? &n->counters.early : &n->counters.deadline);
 			continue;
 		}
 		cats_net_cursor_pass(n, now_us);

@@ -6,8 +6,9 @@
 
 #include "net/protocol_private.h"
 
-/* Awake before a gather: a ramp-up, rounding, and what two clocks can have run apart. */
-#define WAKE_US 64U
+/* Awake before a gather: the caller's lateness, a call of this (80), a ramp-up, rounding; and then what two clocks can
+ * have run apart. */
+#define WAKE_US (CATS_NET_SLACK_US + 80U + 40U + CATS_AIR_UNIT_US)
 
 /* A device that died again before anybody heard it has used its epoch up. A flash page of 1024 words and 10,000
  * erasures then lasts 2.6 · 10^9 inferences. */
@@ -91,27 +92,34 @@ static bool is_sending_allowed(const struct cats_net *n)
 	return n->stored_epoch >= n->epoch;
 }
 
+static void expect(struct cats_net_action *a, const struct cats_net *n, int64_t now)
+{
+	uint32_t from_us = now > 0 ? (uint32_t)now : 0;
+
+	for (a->expects = 0; a->expects < 2U; a->expects++) {
+		const struct cats_net_slot slot = cats_net_find_slot(n, from_us);
+
+		if (slot.at_us == CATS_NET_NEVER || slot.owner == n->config.self)
+			return;
+		a->expected[a->expects] = (struct cats_frame_moment){
+			.epoch = n->epoch,
+			.inference = n->inference,
+			.unit = slot.at_us / CATS_AIR_UNIT_US,
+			.sender = slot.owner,
+			.beacon = n->part == CATS_NET_DECIDE,
+		};
+		a->expected_us[a->expects] = n->base_us + slot.at_us;
+		from_us = slot.at_us + 1U;
+	}
+}
+
 static void listen(struct cats_net_action *a, struct cats_net *n, uint64_t now_us, uint64_t until_us)
 {
-	const int64_t now = cats_net_time(n, now_us);
-	struct cats_net_slot slot = {.at_us = CATS_NET_NEVER};
-
 	a->kind = CATS_NET_LISTEN;
 	a->at_us = now_us;
 	a->until_us = until_us > now_us ? until_us : now_us + 1U;
 	if (n->phase == CATS_NET_PHASE_GATHER && n->layout.packets > 0)
-		slot = cats_net_find_slot(n, now > 0 ? (uint32_t)now : 0);
-	if (slot.at_us == CATS_NET_NEVER || slot.owner == n->config.self)
-		return;
-	a->expects = true;
-	a->expected = (struct cats_frame_moment){
-		.epoch = n->epoch,
-		.inference = n->inference,
-		.unit = slot.at_us / CATS_AIR_UNIT_US,
-		.sender = slot.owner,
-		.beacon = n->part == CATS_NET_DECIDE,
-	};
-	a->expected_us = n->base_us + slot.at_us;
+		expect(a, n, cats_net_time(n, now_us));
 }
 
 static void transmit(struct cats_net_action *a, struct cats_net *n)
@@ -174,7 +182,7 @@ static bool give(struct cats_net_action *a, struct cats_net *n, const struct cat
 /* The own next slot, and whether it is an opening. */
 static struct cats_net_slot own_slot(struct cats_net *n, int64_t now, bool *opening)
 {
-	int64_t from_us = now + n->config.lead_us;
+	int64_t from_us = now + (int64_t)n->config.lead_us - (int64_t)CATS_NET_LATE_US;
 	struct cats_net_slot slot;
 
 	if (n->sent_us != CATS_NET_NEVER && from_us <= (int64_t)n->sent_us)
@@ -219,7 +227,7 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 
 	if (n->agreed && n->site != 1U && now < awake) {
 		a->kind = CATS_NET_SLEEP;
-		a->expects = false;
+		a->expects = 0;
 		a->until_us = n->base_us + (uint64_t)(awake < wake ? awake : wake);
 	}
 }

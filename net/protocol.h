@@ -39,11 +39,11 @@
  * clock and corrects its idea of the network's time by each frame's.
  *
  * Lead. A TRANSMIT is given at least lead_us before at_us, provided that cats_net_next is called when the action before
- * said (until_us); a slot for which it is too late is left out. What a frame says is what was known then: a
- *transmission never waits for the reception before it. A combination is given earlier by what its making takes on the
- *chip (cats_repair_make_us), other frames no earlier than needed. The first sender's packets are read as long before a
- * gather's beginning, so a site's compute_us holds CATS_NET_BETWEEN_US beside the worst case of computing. Without that
- * the first sender of a short gather is not ready and misses its slot.
+ * said (until_us), or up to CATS_NET_LATE_US later; a slot for which that is too late is left out. What a frame says is
+ *what was known then: a transmission never waits for the reception before it. A combination is given earlier by what
+ *its making takes on the chip (cats_repair_make_us), other frames no earlier than needed. The first sender's packets
+ *are read as long before a gather's beginning, so a site's compute_us holds CATS_NET_BETWEEN_US beside the worst case
+ *of computing. Without that the first sender of a short gather is not ready and misses its slot.
  *
  * Several hops. All nodes must hear each other today. What a later version needs is there: status frames say who was
  * heard, coded frames say what they are made of, and any node may send any packet on.
@@ -60,16 +60,22 @@
 #include "net/site.h"
 
 /* Default lead, µs: the status of the frame before last can be in a frame. Sealing by the CCM peripheral happens on
- * the fly, so that the lead is an interrupt, the building of a frame, and the ramp-up. */
-#define CATS_NET_LEAD_US 100U
+ * the fly, so that the lead is an interrupt (5), the choice and building of a frame (70), arming the timer (5 and 8
+ * before its moment), and the ramp-up (40). */
+#define CATS_NET_LEAD_US 128U
+
+/* The caller may be so late: what a frame's reception takes. When it is later, by LATE at most, a slot is still tried:
+ * an easy frame may be made in time. */
+#define CATS_NET_SLACK_US 24U
+#define CATS_NET_LATE_US 40U
 
 /* What the protocol takes of a node's processor from a gather's end until the runtime has the next open: the frame
- * before the end, the end, the opening. Measured on the emulated Cortex-M4 (docs/results/m4-kernels.md), and a little
- * more. */
-#define CATS_NET_TURN_US 250U
+ * before the end, the end, the opening (200, and a turn that was under way), a line of the log (200). Measured on
+ * emulated chips. */
+#define CATS_NET_TURN_US 450U
 
 /* What a site's compute_us holds beside the worst case of computing: that, and what "Lead" says. */
-#define CATS_NET_BETWEEN_US (CATS_NET_TURN_US + CATS_NET_LEAD_US + 16U + CATS_AIR_UNIT_US)
+#define CATS_NET_BETWEEN_US (CATS_NET_TURN_US + CATS_NET_LEAD_US + CATS_NET_SLACK_US + CATS_AIR_UNIT_US)
 
 #define CATS_NET_OPENINGS 3U /* beacons with which the source opens an inference */
 
@@ -107,10 +113,10 @@ struct cats_net_action {
 	uint32_t frame_bytes;     /* 2 + LENGTH */
 	uint32_t epoch, inference;
 	uint16_t site;
-	/* LISTEN: the frame that the schedule has next, for decryption on the fly. Others may come. */
-	bool expects;
-	struct cats_frame_moment expected;
-	uint64_t expected_us; /* local time of its first bit */
+	/* LISTEN: the frames that the schedule has next, 0 … 2 of them, for decryption on the fly. Others may come. */
+	uint8_t expects;
+	struct cats_frame_moment expected[2];
+	uint64_t expected_us[2]; /* local time of the first bit */
 };
 
 /* Counted since cats_net_init, for reports and tests. */

@@ -19,8 +19,9 @@
 #define CATS_NET_BLOCKS_MAX 126U    /* the highest number of a block; a gather with so many is over by its deadline */
 #define CATS_NET_DECISION_BIT 128U  /* of a status's block */
 
-/* Called a little more than the lead before a transmission: the caller may be so late. */
-#define CATS_NET_SLACK_US 16U
+/* From a frame's last bit until it is known: the receiver's delay (5), the tail of CCM (22), an interrupt and what the
+ * frame changes (37). */
+#define CATS_NET_HEARD_US 64U
 
 static inline uint64_t cats_net_bit(uint32_t device)
 {

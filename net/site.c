@@ -12,7 +12,7 @@
 #define ASKED_LOSS_Q16 3277U /* 5 % */
 #define ASKED_LEAST 2U
 /* Between parts (cats_net_pause_us), with the default lead. */
-#define PAUSE_US 104U
+#define PAUSE_US cats_net_round_up(CATS_NET_LEAD_US + CATS_NET_SLACK_US + CATS_NET_HEARD_US - CATS_AIR_GAP_US)
 
 static struct cats_message message_of(const struct cats_net_site *site, uint32_t device)
 {

@@ -3,9 +3,6 @@
 #include "core/random.h"
 #include "net/protocol_private.h"
 
-/* After a frame: 22 for CCM, 10 for an interrupt. */
-#define HANDLING_US 32U
-
 /* Of two grids the earlier wins as soon as someone hears it, so that all end up with one. A node whose every frame
  * collides is not heard, and gives in after so many frames of others. */
 #define LATER_FRAMES 3U
@@ -39,7 +36,7 @@ uint32_t cats_net_step_us(const struct cats_net *n, enum cats_net_part part)
  * what a receiver needs after a frame, less the gap that is there anyway. */
 uint32_t cats_net_pause_us(const struct cats_net *n)
 {
-	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + HANDLING_US - CATS_AIR_GAP_US);
+	return cats_net_round_up(n->config.lead_us + CATS_NET_SLACK_US + CATS_NET_HEARD_US - CATS_AIR_GAP_US);
 }
 
 uint32_t cats_net_make_us(const struct cats_net *n)
@@ -51,7 +48,7 @@ uint32_t cats_net_make_us(const struct cats_net *n)
 uint32_t cats_net_making_us(const struct cats_net *n)
 {
 	const uint32_t step_us = cats_net_step_us(n, CATS_NET_DECIDE);
-	const uint32_t first_us = cats_net_slot_us(n, CATS_NET_DECIDE) - CATS_AIR_GAP_US + HANDLING_US;
+	const uint32_t first_us = cats_net_slot_us(n, CATS_NET_DECIDE) - CATS_AIR_GAP_US + CATS_NET_HEARD_US;
 	const bool all_decide = cats_net_count(n->desc.receivers) <= CATS_NET_DECIDERS;
 	const uint32_t there_us = all_decide ? 0 : n->layout.deciders * step_us - first_us;
 	const uint32_t needed_us = cats_net_make_us(n) + n->config.lead_us + CATS_NET_SLACK_US;

@@ -345,7 +345,7 @@ static void ask(struct cats_ether_node *n)
 		n->wake_ns = true_ns(n, a->until_us);
 		return;
 	}
-	if (a->at_us < now + n->net.config.lead_us && !(given && a->at_us == given_us))
+	if (a->at_us + CATS_NET_LATE_US < now + n->net.config.lead_us && !(given && a->at_us == given_us))
 		n->late++;
 	n->wake_ns = true_ns(n, a->at_us);
 }

@@ -72,7 +72,7 @@ struct cats_ether_node {
 	uint32_t closed;      /* inferences that ended here */
 	uint32_t wrong_bytes; /* packets accepted that were not sent in that gather: must stay 0 */
 	uint32_t wrong_has;   /* packets reported as received that are not there, or the other way: must stay 0 */
-	uint32_t late;        /* actions given with less than the lead: must stay 0 */
+	uint32_t late;        /* actions given later than the protocol may: must stay 0 */
 	uint8_t *view;        /* [sites][packets] of one byte: whether the packet is there */
 	struct cats_ether_result *results; /* [sites], of the latest inference */
 };

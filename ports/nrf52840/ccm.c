@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/frame.h"
+#include "ports/nrf52840/clock.h"
 #include "ports/nrf52840/interrupts.h"
 #include "ports/nrf52840/radio.h"
 
@@ -20,10 +21,14 @@
 #define CHANNEL_CRYPT 3U /* of the PPI: ADDRESS → CRYPT; the only one of group 0 */
 #define CHANNEL_ARM 4U   /* ENDKSGEN → group 0 on: no CRYPT before there are keys */
 
+/* What two clocks may differ by, and the handler's delay. */
+#define DOUBT_US 10
+
 /* 251 bytes take 320 µs: 20,500 cycles. A turn of the loop takes at least 8. */
 #define TURNS_MAX 4000U
 
 void cats_ccm_interrupt(void);
+void cats_timer1_interrupt(void);
 
 enum work {
 	NOTHING,
@@ -31,9 +36,15 @@ enum work {
 	FLY,  /* decrypt what is being received, or wait for it */
 };
 
+/* A frame that may come. */
+struct expectation {
+	uint8_t nonce[CATS_AEAD_NONCE_BYTES];
+	uint32_t address_us; /* of its ADDRESS: the clock's low word */
+};
+
 /* A frame that is, or was, decrypted while it arrived. */
 struct flight {
-	uint8_t nonce[CATS_AEAD_NONCE_BYTES];
+	struct expectation of;
 	const uint8_t *sealed; /* in the receiver's buffer; NULL: none */
 	volatile bool done, passed;
 	uint8_t out[HEADER + SEALED_MAX];
@@ -53,7 +64,7 @@ static struct {
 	struct flight flights[2];
 	uint8_t flight;        /* the latest */
 	volatile bool expects; /* the one after it */
-	uint8_t expected[CATS_AEAD_NONCE_BYTES];
+	struct expectation expected;
 	struct cats_ccm_counters counters;
 } ccm;
 
@@ -70,6 +81,11 @@ void cats_ccm_start(const uint8_t key[CATS_AEAD_KEY_BYTES], uint8_t self)
 	PPI_CH_EEP(CHANNEL_ARM) = CCM_EVENTS_ENDKSGEN_AT;
 	PPI_CH_TEP(CHANNEL_ARM) = PPI_TASKS_CHG0_EN_AT;
 	PPI_CHG0 = 1U << CHANNEL_CRYPT;
+	TIMER1_BITMODE = TIMER_BITMODE_32;
+	TIMER1_PRESCALER = TIMER_PRESCALER_1_MHZ;
+	TIMER1_SHORTS = TIMER_SHORT_COMPARE0_STOP;
+	TIMER1_INTENSET = TIMER_INT_COMPARE0;
+	cats_interrupts_enable(IRQ_TIMER1, CATS_LEVEL_RADIO);
 	cats_interrupts_enable(IRQ_CCM, CATS_LEVEL_RADIO);
 }
 
@@ -96,64 +112,170 @@ static void begin(enum work work, uint32_t mode, const uint8_t *in, uint8_t *out
 
 /* ---- While it arrives ---- */
 
+/* The PPI is a cycle of 16 MHz behind: what an event just before has set off comes first. */
+static void let_ppi_settle(void)
+{
+	uint32_t turns = 4;
+
+	__asm volatile("1:\tsubs %0, #1\n\tbne 1b" : "+r"(turns)::"cc");
+}
+
 /* What is awaited or under way is given up: the frame is decrypted when it is there. */
+static void land_one(void)
+{
+	PPI_CHENCLR = 1U << CHANNEL_ARM | 1U << CHANNEL_CRYPT;
+	let_ppi_settle();
+	PPI_CHENCLR = 1U << CHANNEL_CRYPT;
+	let_ppi_settle();
+	CCM_INTENCLR = CCM_INT_ENDCRYPT;
+	CCM_TASKS_STOP = 1;
+	ccm.flights[ccm.flight].sealed = NULL;
+	ccm.work = NOTHING;
+}
+
 static void land(void)
 {
 	const uint32_t before = cats_interrupts_hold(CATS_LEVEL_RADIO);
 
 	ccm.expects = false;
-	if (ccm.work == FLY) {
-		PPI_CHENCLR = 1U << CHANNEL_ARM | 1U << CHANNEL_CRYPT;
-		CCM_INTENCLR = CCM_INT_ENDCRYPT;
-		CCM_TASKS_STOP = 1;
-		ccm.flights[ccm.flight].sealed = NULL;
-		ccm.work = NOTHING;
-	}
+	if (ccm.work == FLY)
+		land_one();
 	cats_interrupts_restore(before);
 }
 
-static void launch(void)
+/* TIMER1 ends the wait for a frame that does not come. */
+static void limit_wait(uint32_t address_us)
+{
+	const int32_t left_us = (int32_t)(address_us + DOUBT_US - (uint32_t)cats_clock_now_us());
+
+	TIMER1_TASKS_STOP = 1;
+	TIMER1_TASKS_CLEAR = 1;
+	cats_clear_event(&TIMER1_EVENTS_COMPARE0);
+	TIMER1_CC0 = left_us > (int32_t)CATS_CLOCK_LEAD_US ? (uint32_t)left_us : CATS_CLOCK_LEAD_US;
+	TIMER1_TASKS_START = 1;
+}
+
+/* The frame's keys are begun, for where the next frame will lie. */
+static void launch(const struct expectation *e)
 {
 	const uint8_t *bytes = cats_radio_next_bytes();
 	struct flight *f;
 
-	ccm.expects = false;
 	if (bytes == NULL)
 		return;
 	ccm.flight ^= 1U;
 	f = &ccm.flights[ccm.flight];
-	memcpy(f->nonce, ccm.expected, sizeof(f->nonce));
+	f->of = *e;
 	f->sealed = bytes + HEADER;
 	f->done = f->passed = false;
-	configure(f->nonce);
+	configure(e->nonce);
 	PPI_CHENSET = 1U << CHANNEL_ARM;
 	begin(FLY, CCM_MODE_DECRYPT, bytes, f->out);
 	CCM_INTENSET = CCM_INT_ENDCRYPT;
+	limit_wait(e->address_us);
 }
 
-void cats_ccm_expect(const struct cats_frame_moment *moment)
+static void launch_next(void)
 {
-	uint8_t nonce[CATS_AEAD_NONCE_BYTES];
-	uint32_t before;
+	if (!ccm.expects)
+		return;
+	ccm.expects = false;
+	launch(&ccm.expected);
+}
 
-	cats_frame_nonce(nonce, moment);
-	if (ccm.work == FLY && memcmp(nonce, ccm.flights[ccm.flight].nonce, sizeof(nonce)) == 0)
+static void expect_next(const struct expectation *e)
+{
+	ccm.expected = *e;
+	ccm.expects = true;
+}
+
+/* The frame of the latest flight may still come, or is coming. */
+static bool is_under_way(uint32_t now_us)
+{
+	return ccm.work == FLY &&
+	       (cats_radio_is_receiving() || (int32_t)(now_us - ccm.flights[ccm.flight].of.address_us) <= DOUBT_US);
+}
+
+static bool is_idle(void)
+{
+	return ccm.work == NOTHING || (ccm.work == SEAL && CCM_EVENTS_ENDCRYPT != 0 && !ccm.beacon);
+}
+
+/* `e` has the frames that come next; what is under way before them stays. */
+static void follow(const struct expectation e[2], uint32_t count, uint32_t now_us)
+{
+	if (is_under_way(now_us)) {
+		if (memcmp(e[0].nonce, ccm.flights[ccm.flight].of.nonce, sizeof(e[0].nonce)) != 0)
+			expect_next(&e[0]);
+		else if (count > 1U)
+			expect_next(&e[1]);
+		return;
+	}
+	land();
+	if (!is_idle()) {
+		expect_next(&e[0]);
+		return;
+	}
+	launch(&e[0]);
+	if (count > 1U)
+		expect_next(&e[1]);
+}
+
+void cats_ccm_expect(const struct cats_frame_moment *moments, const uint64_t *start_us, uint32_t count)
+{
+	struct expectation e[2];
+	uint32_t known = 0, before;
+
+	for (; known < count && known < 2U && !moments[known].beacon; known++) {
+		cats_frame_nonce(e[known].nonce, &moments[known]);
+		e[known].address_us = (uint32_t)start_us[known] + CATS_RADIO_ADDRESS_US;
+	}
+	if (known == 0)
 		return;
 	before = cats_interrupts_hold(CATS_LEVEL_RADIO);
-	/* A frame for which it waits in vain. */
-	if (ccm.work == FLY && !cats_radio_is_receiving())
-		land();
-	memcpy(ccm.expected, nonce, sizeof(nonce));
-	ccm.expects = true;
-	if (ccm.work == NOTHING || (ccm.work == SEAL && CCM_EVENTS_ENDCRYPT != 0 && !ccm.beacon))
-		launch();
+	follow(e, known, (uint32_t)cats_clock_now_us());
 	cats_interrupts_restore(before);
+}
+
+void cats_ccm_address(void)
+{
+	struct expectation e;
+
+	if (ccm.work == NOTHING) {
+		launch_next();
+	} else if (ccm.work == FLY && CCM_EVENTS_ENDKSGEN == 0) {
+		/* Its keys are not there. If it is the very frame that they are for, the next is; else that one comes
+		 * later, and will lie elsewhere. */
+		e = ccm.flights[ccm.flight].of;
+		if ((int32_t)((uint32_t)cats_clock_now_us() - e.address_us) >= -DOUBT_US) {
+			if (!ccm.expects)
+				return;
+			e = ccm.expected;
+		}
+		land();
+		launch(&e);
+	}
+}
+
+/* The frame was not sent, or nobody heard it: on with the next. The event may have been cleared while this level was
+ * held. */
+void cats_timer1_interrupt(void)
+{
+	if (TIMER1_EVENTS_COMPARE0 == 0)
+		return;
+	cats_clear_event(&TIMER1_EVENTS_COMPARE0);
+	if (ccm.work != FLY || cats_radio_is_receiving())
+		return;
+	land_one();
+	launch_next();
+	cats_interrupts_call_protocol();
 }
 
 static struct flight *flight_of(const uint8_t *sealed, const uint8_t nonce[CATS_AEAD_NONCE_BYTES])
 {
 	for (uint32_t i = 0; i < 2U; i++)
-		if (ccm.flights[i].sealed == sealed && memcmp(ccm.flights[i].nonce, nonce, CATS_AEAD_NONCE_BYTES) == 0)
+		if (ccm.flights[i].sealed == sealed &&
+		    memcmp(ccm.flights[i].of.nonce, nonce, CATS_AEAD_NONCE_BYTES) == 0)
 			return &ccm.flights[i];
 	return NULL;
 }
@@ -167,9 +289,12 @@ static bool has_arrived(const struct flight *f)
 	return f->done;
 }
 
-/* A beacon is sealed, or a frame is decrypted: on with the next. */
+/* A beacon is sealed, or a frame is decrypted: on with the next. The interrupt may be of an event that has been cleared
+ * while this level was held. */
 void cats_ccm_interrupt(void)
 {
+	if (CCM_EVENTS_ENDCRYPT == 0)
+		return;
 	CCM_INTENCLR = CCM_INT_ENDCRYPT;
 	(void)CCM_INTENCLR;
 	if (ccm.beacon) {
@@ -180,8 +305,7 @@ void cats_ccm_interrupt(void)
 		ccm.flights[ccm.flight].passed = CCM_MICSTATUS == 1U;
 		ccm.flights[ccm.flight].done = true;
 		ccm.work = NOTHING;
-		if (ccm.expects)
-			launch();
+		launch_next();
 	}
 }
 
@@ -257,11 +381,11 @@ static bool open(void *context, uint8_t *plain, const uint8_t nonce[CATS_AEAD_NO
 	struct flight *f = flight_of(sealed, nonce);
 
 	(void)context;
-	if (f != NULL && has_arrived(f)) {
+	/* One that did not pass may have been of another frame, which lay there before. */
+	if (f != NULL && has_arrived(f) && f->passed) {
 		ccm.counters.flown++;
-		if (f->passed)
-			memcpy(plain, f->out + HEADER, plain_bytes);
-		return f->passed;
+		memcpy(plain, f->out + HEADER, plain_bytes);
+		return true;
 	}
 	if (!finish())
 		return false;
@@ -272,8 +396,9 @@ static bool open(void *context, uint8_t *plain, const uint8_t nonce[CATS_AEAD_NO
 	configure(nonce);
 	put_in(header, sealed, plain_bytes + CATS_AEAD_TAG_BYTES, plain_bytes + CATS_AEAD_TAG_BYTES);
 	begin(SEAL, CCM_MODE_DECRYPT, ccm.in, f->out);
-	if (!finish() || CCM_MICSTATUS != 1U)
+	if (!finish() || CCM_MICSTATUS != 1U) {
 		return false;
+	}
 	memcpy(plain, f->out + HEADER, plain_bytes);
 	return true;
 }

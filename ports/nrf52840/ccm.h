@@ -27,8 +27,12 @@ struct cats_aead cats_ccm_aead(void);
 /* The frame that was sealed last, as the radio wants it (radio.h); the one before stays as it is. */
 const uint8_t *cats_ccm_sealed(void);
 
-/* The next frame is expected to be of this moment, and no beacon (their bytes lie elsewhere). */
-void cats_ccm_expect(const struct cats_frame_moment *moment);
+/* The next frames, one or two, by what the schedule says; start_us: of their first bits. Beacons are not decrypted
+ * while they arrive, since their bytes lie elsewhere. */
+void cats_ccm_expect(const struct cats_frame_moment *moments, const uint64_t *start_us, uint32_t count);
+
+/* Radio level: the receiver has taken up a frame, and knows where the next will lie. */
+void cats_ccm_address(void);
 
 struct cats_ccm_counters {
 	uint32_t failed; /* the peripheral did not end in time */

@@ -4,8 +4,6 @@
 
 #include "ports/nrf52840/interrupts.h"
 
-#define PRESCALER_1_MHZ 4U /* 16 MHz / 2^4 */
-
 void cats_timer0_interrupt(void);
 
 /* The counter when it was read last, and how often it had wrapped. Any level, behind cpsid. */
@@ -25,7 +23,7 @@ void cats_clock_start(void)
 		;
 	TIMER0_MODE = 0;
 	TIMER0_BITMODE = TIMER_BITMODE_32;
-	TIMER0_PRESCALER = PRESCALER_1_MHZ;
+	TIMER0_PRESCALER = TIMER_PRESCALER_1_MHZ;
 	TIMER0_TASKS_CLEAR = 1;
 	TIMER0_TASKS_START = 1;
 	TIMER0_INTENSET = TIMER_INT_COMPARE1;

@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 0 where none was ever stored. */
+/* 0 where none was ever stored. Once, before the first is stored. */
 uint32_t cats_epoch_read(void);
 
-/* True when it is in flash, read back. The processor stands still for 41 µs a word, and once in 512 epochs for the 85
- * ms of an erasure. */
+/* True when it is in flash, read back; after a failure the next place is tried by the next call. The processor stands
+ * still for 41 µs a word, and once in 512 epochs for the 85 ms of an erasure. */
 bool cats_epoch_store(uint32_t epoch);
 
 #endif

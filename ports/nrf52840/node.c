@@ -17,7 +17,7 @@
 #define BUDGET_CYCLES 32000U
 
 /* At most so often a line about what is not as it should be. */
-#define COMPLAINT_US 1000000U
+#define COMPLAINT_US 100000U
 
 static struct {
 	struct cats_node *node;
@@ -210,12 +210,11 @@ static void log_lacking(uint16_t site)
 			shard->sites[site].tokens, (uint32_t)senders[i].columns * shard->sites[site].column_bytes,
 			shard->header->payload_max);
 
-		for (uint32_t p = 0; i != shard->header->device && p < message.packets; p++) {
-			uint8_t payload[CATS_PAYLOAD_MAX];
-
-			if (cats_node_payload(self.node, (uint8_t)i, (uint16_t)p, payload) != 0)
+		for (uint32_t p = 0; p < message.packets; p++) {
+			if (i == shard->header->device || cats_node_has(self.node, (uint8_t)i, (uint16_t)p))
 				continue;
-			cats_log_field("", i);
+			cats_log_text(" ");
+			cats_log_number(i);
 			cats_log_text(".");
 			cats_log_number(p);
 		}
@@ -244,14 +243,13 @@ static void store_epoch(void)
 
 	if (epoch == 0)
 		return;
-	if (!cats_epoch_store(epoch)) {
-		cats_log_begin("flash: the epoch could not be written, and without it nothing is sent;");
-		cats_log_field("epoch", epoch);
-		cats_log_end();
-	}
-	/* What is there counts, whatever the writing said. */
-	if (cats_epoch_read() >= epoch)
+	if (cats_epoch_store(epoch)) {
 		cats_station_epoch_stored(epoch);
+		return;
+	}
+	cats_log_begin("flash: the epoch could not be written, and without it nothing is sent:");
+	cats_log_field("epoch", epoch);
+	cats_log_end();
 }
 
 /* ---- The log, when there is nothing else to do ---- */
@@ -261,7 +259,8 @@ static void complain(const char *what, uint32_t *told, uint32_t count)
 	if (count == *told)
 		return;
 	cats_log_begin(what);
-	cats_log_field("", count - *told);
+	cats_log_text(" ");
+	cats_log_number(count - *told);
 	cats_log_field("in all", count);
 	cats_log_end();
 	*told = count;
@@ -281,6 +280,10 @@ static void log_slack(void)
 	cats_log_field("after sending", s.after_sending_us);
 	cats_log_field("arming", self.news->least_us);
 	cats_log_field("protocol late", self.news->late_us);
+	cats_log_field("missed", self.news->missed);
+	cats_log_field("sent", cats_radio_counters().sent);
+	cats_log_field("flown", cats_ccm_counters().flown);
+	cats_log_field("opened", cats_ccm_counters().opened);
 	cats_log_end();
 }
 

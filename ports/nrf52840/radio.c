@@ -4,12 +4,12 @@
 
 #include <stddef.h>
 
+#include "ports/nrf52840/ccm.h"
 #include "ports/nrf52840/clock.h"
 #include "ports/nrf52840/interrupts.h"
 
 #define RAMP_UP_US 40U
-#define RECEIVER_DELAY_US 5U /* from the last bit of the address to ADDRESS */
-#define TAIL_US 12U          /* CRC */
+#define TAIL_US 12U /* CRC */
 #define BYTE_US CATS_AIR_BYTE_US
 
 /* From END to DISABLED takes the transmitter 4; the rest is for ramp-ups that differ and for the handler. */
@@ -179,8 +179,9 @@ static void take_address(void)
 	const uint32_t address_us = TIMER0_CC2;
 
 	radio.addressed = true;
-	buffers[radio.current].start_us = cats_clock_extend(address_us) - CATS_AIR_ADDRESS_US - RECEIVER_DELAY_US;
+	buffers[radio.current].start_us = cats_clock_extend(address_us) - CATS_RADIO_ADDRESS_US;
 	provide_next(2U * BYTE_US + TAIL_US, address_us);
+	cats_ccm_address();
 }
 
 static void take_end(void)

@@ -32,6 +32,9 @@
 #define CATS_RADIO_HEADER_BYTES 3U
 #define CATS_RADIO_BYTES_MAX (CATS_RADIO_HEADER_BYTES + CATS_AIR_LENGTH_MAX)
 
+/* From a frame's first bit to its ADDRESS event in the receiver, whose delay is 5. */
+#define CATS_RADIO_ADDRESS_US (CATS_AIR_ADDRESS_US + 5U)
+
 struct cats_radio_frame {
 	uint64_t start_us; /* of its first bit */
 	uint8_t bytes[CATS_RADIO_BYTES_MAX];

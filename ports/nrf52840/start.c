@@ -19,6 +19,7 @@ void cats_pendsv(void);
 void cats_radio_interrupt(void);
 void cats_uarte0_interrupt(void);
 void cats_timer0_interrupt(void);
+void cats_timer1_interrupt(void);
 void cats_ccm_interrupt(void);
 
 /* Thread mode gets a stack of its own; what is stacked there by an interrupt's entry is the main program's. */
@@ -46,7 +47,8 @@ void cats_begin(void)
 }
 
 #define FAULT cats_fault_entry
-#define FAULTS_7 FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT
+#define FAULTS_5 FAULT, FAULT, FAULT, FAULT, FAULT
+#define FAULTS_32 FAULTS_5, FAULTS_5, FAULTS_5, FAULTS_5, FAULTS_5, FAULTS_5, FAULT, FAULT
 
 /* 16 of the processor (ARMv7-M manual, B1.5.2), 48 of the chip, by the number of their peripheral. */
 __attribute__((section(".vectors"), used)) static const struct {
@@ -57,34 +59,11 @@ __attribute__((section(".vectors"), used)) static const struct {
 	void (*interrupts[INTERRUPTS])(void);
 } vectors = {
 	__interrupt_stack_top,
-	{cats_reset, FAULT, FAULT, FAULT, FAULT, FAULT},
+	{cats_reset, FAULTS_5},
 	CATS_FIRMWARE_MAGIC,
 	CATS_LAYOUT_VERSION,
-	{FAULT, FAULT, FAULT, FAULT, FAULT, cats_pendsv, FAULT},
-	{
-		FAULT,
-		cats_radio_interrupt,
-		cats_uarte0_interrupt,
-		FAULT,
-		FAULT,
-		FAULT,
-		FAULT,
-		FAULT, /* 0 */
-		cats_timer0_interrupt,
-		FAULT,
-		FAULT,
-		FAULT,
-		FAULT,
-		FAULT,
-		FAULT,
-		cats_ccm_interrupt, /* 8 */
-		FAULTS_7,
-		FAULT,
-		FAULTS_7,
-		FAULT,
-		FAULTS_7,
-		FAULT,
-		FAULTS_7,
-		FAULT, /* 16 … 47 */
-	},
+	{FAULTS_5, cats_pendsv, FAULT},
+	/* 0 */
+	{FAULT, cats_radio_interrupt, cats_uarte0_interrupt, FAULTS_5,
+	 /* 8 */ cats_timer0_interrupt, cats_timer1_interrupt, FAULTS_5, cats_ccm_interrupt, /* 16 */ FAULTS_32},
 };

@@ -67,6 +67,7 @@ bool cats_station_init(const struct cats_station_options *options)
 	station.shard = options->shard;
 	station.self = (uint8_t)h->device;
 	station.news.least_us = UINT32_MAX;
+	station.wake_us = UINT64_MAX;
 	__interrupt_stack_bottom[0] = CANARY;
 	return cats_net_init(&station.net, &config);
 }
@@ -166,7 +167,6 @@ static void send(const struct cats_net_action *action, uint64_t now_us)
 	const bool armed =
 		cats_radio_send(action->at_us, cats_ccm_sealed(), cats_air_frame_us(action->frame_bytes - 2U));
 	const uint64_t left_us = action->at_us - cats_clock_now_us();
-
 	if (!armed)
 		station.news.missed++;
 	else if (left_us < station.news.least_us)
@@ -198,8 +198,7 @@ static bool act(const struct cats_net_action *action, uint64_t now_us)
 		return false;
 	case CATS_NET_LISTEN:
 		cats_radio_listen();
-		if (action->expects && !action->expected.beacon)
-			cats_ccm_expect(&action->expected);
+		cats_ccm_expect(action->expected, action->expected_us, action->expects);
 		wake_at(action->until_us, now_us);
 		return false;
 	case CATS_NET_SLEEP:

@@ -120,7 +120,8 @@ static void send_data(const struct cats_net_action *a, const struct cats_net_slo
 	plain[1] = (uint8_t)slot->index;
 	plain[2] = CATS_NET_UNDECIDED;
 	plain[3] = 1;
-	receive("receive: a packet", &a->expected, CATS_FRAME_DATA, a->expected_us, plain, CATS_NET_DATA_BYTES + bytes);
+	receive("receive: a packet", &a->expected[0], CATS_FRAME_DATA, a->expected_us[0], plain,
+		CATS_NET_DATA_BYTES + bytes);
 }
 
 /* A combination of all packets of the generation. */
@@ -141,7 +142,7 @@ static void send_coded(const struct cats_net_action *a, const struct cats_net_sl
 			(uint8_t)((plain[CATS_NET_CODED_BYTES + i / 8U] & ~(1U << i % 8U)) | (i < size ? 1U : 0U)
 												     << i % 8U);
 	receive(cats_repair_has_all(&net.repair) ? "receive: a combination, nothing lacking" : "receive: a combination",
-		&a->expected, CATS_FRAME_CODED, a->expected_us, plain,
+		&a->expected[0], CATS_FRAME_CODED, a->expected_us[0], plain,
 		CATS_NET_CODED_BYTES + bits + net.layout.payload);
 }
 
@@ -167,26 +168,26 @@ static void send_status(const struct cats_net_action *a, const struct cats_net_s
 	uint8_t plain[CATS_AEAD_PLAIN_MAX];
 	uint32_t bytes = 0;
 
-	if (a->expected.beacon) {
+	if (a->expected[0].beacon) {
 		memcpy(plain, &net.config.plan, 4);
 		plain[4] = CATS_FRAME_VERSION;
 		plain[5] = CATS_NET_BEACON_STATUS;
 		bytes = CATS_NET_BEACON_BYTES;
 	}
 	bytes += put_status(plain + bytes, slot);
-	receive("receive: a status", &a->expected, a->expected.beacon ? CATS_FRAME_BEACON : CATS_FRAME_STATUS,
-		a->expected_us, plain, bytes);
+	receive("receive: a status", &a->expected[0], a->expected[0].beacon ? CATS_FRAME_BEACON : CATS_FRAME_STATUS,
+		a->expected_us[0], plain, bytes);
 }
 
 /* The frame that the schedule has next, from whoever is to send it. */
 static void send_expected(const struct cats_net_action *a)
 {
 	static uint32_t packets;
-	const uint32_t at_us = (uint32_t)(a->expected_us - net.base_us);
+	const uint32_t at_us = (uint32_t)(a->expected_us[0] - net.base_us);
 	const struct cats_net_slot slot = cats_net_find_slot(&net, at_us);
 
 	if (net.part == CATS_NET_SLOTS && packets++ % LOST_EVERY == LOST_EVERY - 1U)
-		now_us = a->expected_us + 100U;
+		now_us = a->expected_us[0] + 100U;
 	else if (net.part == CATS_NET_SLOTS)
 		send_data(a, &slot);
 	else if (net.part == CATS_NET_REPAIR)
@@ -254,7 +255,7 @@ static bool act(void)
 		now_us = a.at_us + 1U;
 		break;
 	case CATS_NET_LISTEN:
-		if (a.expects && a.expected_us >= now_us && a.expected_us < a.until_us + CATS_NET_LEAD_US)
+		if (a.expects && a.expected_us[0] >= now_us && a.expected_us[0] < a.until_us + CATS_NET_LEAD_US)
 			send_expected(&a);
 		else
 			now_us = a.until_us;

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* The firmware on one chip: what it says and does when something is missing or goes wrong. */
+#include <stdio.h>
+#include <string.h>
+
+#include "emulator/uarte.h"
+#include "tests/cmocka.h"
+#include "tests/emulator/firmware_fixture.h"
+
+static struct cats_elf image;
+
+static int load(void **state)
+{
+	(void)state;
+	firmware_load(&image);
+	return 0;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	cats_elf_free(&image);
+	return 0;
+}
+
+static void without_identity_it_waits_and_says_so(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	firmware_open(&f, &image);
+	firmware_await(&f, "?: boot: cats 0.1.0 reset by power", 20 * FIRMWARE_MS);
+	firmware_await(&f, "?: waiting: identity page: there is none", 20 * FIRMWARE_MS);
+	firmware_await(&f, "?: waiting: identity page: there is none", 11000 * FIRMWARE_MS);
+	assert_false(firmware_says(&f, "boot"));
+	firmware_close(&f);
+}
+
+static void without_shard_it_waits_and_says_so(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	firmware_open(&f, &image);
+	firmware_identify(&f, 5);
+	firmware_await(&f, "5: waiting: shard: not a shard", 500 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+static void boot(struct firmware *f, uint16_t node)
+{
+	firmware_open(f, &image);
+	firmware_identify(f, node);
+	firmware_plant(f, 3, node);
+	firmware_await(f, "node: plan", 1000 * FIRMWARE_MS);
+	firmware_run(f, 10 * FIRMWARE_MS);
+}
+
+/* Flips bits of a byte of flash that is not the firmware's. */
+static void damage(struct firmware *f, uint32_t address)
+{
+	const uint8_t byte = *cats_m4_memory(cats_chip_core(f->chip), address, 1) ^ 0x10U;
+
+	firmware_flash(f, address, &byte, 1);
+}
+
+static void poke(struct firmware *f, uint32_t address, uint32_t word)
+{
+	firmware_flash(f, address, &word, sizeof word);
+}
+
+static void a_damaged_page_is_named(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	damage(&f, CATS_LAYOUT_SHARD + 1000U);
+	cats_chip_reset(f.chip, CATS_RESET_PIN);
+	firmware_await(&f, "?: boot: cats 0.1.0 reset by pin", 20 * FIRMWARE_MS);
+	firmware_await(&f, "1: waiting: shard: the shard's checksum does not match its bytes", 1000 * FIRMWARE_MS);
+	damage(&f, CATS_LAYOUT_SHARD + 1000U);
+	damage(&f, CATS_LAYOUT_IDENTITY + 10U);
+	cats_chip_reset(f.chip, CATS_RESET_PIN);
+	firmware_await(&f, "?: waiting: identity page: its checksum does not match its bytes", 1000 * FIRMWARE_MS);
+	damage(&f, CATS_LAYOUT_IDENTITY + 10U);
+	cats_chip_reset(f.chip, CATS_RESET_PIN);
+	firmware_await(&f, "1: node: plan", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+static void a_shard_of_another_device_is_refused(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	firmware_open(&f, &image);
+	firmware_identify(&f, 2);
+	firmware_plant(&f, 3, 1);
+	firmware_await(&f, "2: waiting: shard: the shard belongs to another device", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+/* Sends the core astray, wherever it is; it must come back by itself and say what it was. */
+static void comes_back(struct firmware *f, const char *reset, const char *why)
+{
+	firmware_await(f, reset, 3000 * FIRMWARE_MS);
+	if (why != NULL)
+		firmware_await(f, why, 100 * FIRMWARE_MS);
+	firmware_await(f, "node: plan", 1000 * FIRMWARE_MS);
+	firmware_run(f, 2000 * FIRMWARE_MS);
+	assert_false(firmware_says(f, "boot"));
+}
+
+static void a_hard_fault_is_logged_by_the_next_life(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	/* Erased flash is no code. */
+	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
+	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: hard fault pc 000f0000");
+	firmware_close(&f);
+}
+
+static void a_stack_that_overflows_is_named(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	cats_m4_set_register(cats_chip_core(f.chip), 13, firmware_symbol(&f, "__thread_stack_bottom") + 16U);
+	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: the stack overflowed");
+	poke(&f, firmware_symbol(&f, "__interrupt_stack_bottom"), 0);
+	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: the interrupts' stack overflowed");
+	firmware_close(&f);
+}
+
+/* An address of flash with "b ." */
+static uint32_t endless_loop(const struct firmware *f)
+{
+	const uint8_t *flash = cats_m4_memory(cats_chip_core(f->chip), 0, CATS_LAYOUT_FIRMWARE_BYTES);
+
+	for (uint32_t at = 0x200; at < CATS_LAYOUT_FIRMWARE_BYTES; at += 2U)
+		if (flash[at] == 0xFEU && flash[at + 1U] == 0xE7U)
+			return at;
+	fail_msg("the firmware has no endless loop to fall into");
+	return 0;
+}
+
+static void a_loop_ends_by_the_watchdog(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	cats_m4_set_register(cats_chip_core(f.chip), 15, endless_loop(&f) | 1U);
+	comes_back(&f, "boot: cats 0.1.0 reset by watchdog", NULL);
+	firmware_close(&f);
+}
+
+/* The node's epoch after a boot, as it says. */
+static uint32_t epoch_of(const struct firmware *f)
+{
+	const char *line = f->log, *found = NULL;
+	uint32_t epoch;
+
+	for (line = strstr(f->log, "node: plan"); line != NULL; line = strstr(line + 1, "node: plan"))
+		found = line;
+	assert_non_null(found);
+	found = strstr(found, " epoch ");
+	assert_non_null(found);
+	assert_int_equal(sscanf(found, " epoch %u", &epoch), 1);
+	return epoch;
+}
+
+/* Lets the source open an inference, and cuts the power after so many instructions. */
+static void cut_after(struct firmware *f, uint64_t instructions)
+{
+	const uint64_t until = cats_chip_now(f->chip) + 10000 * FIRMWARE_MS;
+	struct cats_m4_stopped stopped;
+
+	firmware_feed(f);
+	stopped = cats_chip_run_instructions(f->chip, until, instructions);
+	assert_int_equal(stopped.stop, CATS_M4_INSTRUCTIONS);
+	cats_chip_reset(f->chip, CATS_RESET_POWER);
+	firmware_await(f, "node: plan", 1000 * FIRMWARE_MS);
+	firmware_run(f, 10 * FIRMWARE_MS);
+}
+
+/* Where the interesting part lies: instructions from the input's first byte until the first frame is on air. */
+static uint64_t instructions_to_first_frame(void)
+{
+	struct firmware f;
+	uint64_t before;
+
+	boot(&f, 0);
+	before = cats_m4_instructions(cats_chip_core(f.chip));
+	firmware_feed(&f);
+	while (f.frames == 0)
+		firmware_run(&f, 10 * FIRMWARE_US);
+	before = cats_m4_instructions(cats_chip_core(f.chip)) - before;
+	firmware_close(&f);
+	return before;
+}
+
+/* Whenever the power goes while an epoch is written and the first frame of it is sent: an epoch in which something was
+ * sent is known afterwards, none is lost that was known before, and the next is opened. */
+static void no_epoch_is_used_twice(void **state)
+{
+	const uint64_t whole = instructions_to_first_frame();
+	uint32_t stored = 0, cuts = 0;
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 0);
+	for (uint64_t cut = 50; cut < whole + 1000U; cut += whole / 50U, cuts++) {
+		const uint32_t before = epoch_of(&f);
+
+		f.frames = 0;
+		cut_after(&f, cut);
+		assert_in_range(epoch_of(&f), before, before + 1U);
+		assert_true(epoch_of(&f) == before + 1U || f.frames == 0);
+		stored += epoch_of(&f) - before;
+	}
+	assert_in_range(stored, 5, cuts - 5U);
+	firmware_feed(&f);
+	firmware_await(&f, "result epoch", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+/* The first page is full: the second is erased, and then has the highest. */
+static void a_full_page_of_epochs_goes_over_to_the_other(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	firmware_open(&f, &image);
+	firmware_identify(&f, 0);
+	firmware_plant(&f, 3, 0);
+	for (uint32_t i = 0; i < CATS_EPOCH_RECORDS; i++) {
+		const struct cats_epoch_record record = {i + 1U, ~(i + 1U)}, older = {1, ~1U};
+
+		firmware_flash(&f, CATS_LAYOUT_EPOCHS + i * (uint32_t)sizeof record, &record, sizeof record);
+		firmware_flash(&f, CATS_LAYOUT_EPOCHS + CATS_LAYOUT_PAGE_BYTES + i * (uint32_t)sizeof older, &older,
+			       sizeof older);
+	}
+	firmware_await(&f, "epoch 512", 1000 * FIRMWARE_MS);
+	/* In the middle of the 85 ms of erasing. */
+	firmware_feed(&f);
+	firmware_run(&f, 40 * FIRMWARE_MS);
+	cats_chip_reset(f.chip, CATS_RESET_POWER);
+	firmware_await(&f, "epoch 512", 1000 * FIRMWARE_MS);
+	firmware_feed(&f);
+	firmware_await(&f, "result epoch 513", 1000 * FIRMWARE_MS);
+	cats_chip_reset(f.chip, CATS_RESET_POWER);
+	firmware_await(&f, "epoch 513", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+static void inputs_are_checked(void **state)
+{
+	static const uint8_t junk[] = {0, 'x', 'I', 3, 0, 1, 2, 3, 9, 9, 9, 9};
+	struct cats_error error = {0};
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 0);
+	assert_int_equal(cats_uarte_receive(cats_chip_peripheral(f.chip, CATS_UARTE0_BASE), junk, sizeof junk, &error),
+			 CATS_OK);
+	firmware_await(&f, "input refused: its checksum is wrong, of 3 bytes", 500 * FIRMWARE_MS);
+	firmware_feed(&f);
+	firmware_await(&f, "result epoch 1", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_identity_it_waits_and_says_so),
+		cmocka_unit_test(without_shard_it_waits_and_says_so),
+		cmocka_unit_test(a_damaged_page_is_named),
+		cmocka_unit_test(a_shard_of_another_device_is_refused),
+		cmocka_unit_test(a_hard_fault_is_logged_by_the_next_life),
+		cmocka_unit_test(a_stack_that_overflows_is_named),
+		cmocka_unit_test(a_loop_ends_by_the_watchdog),
+		cmocka_unit_test(no_epoch_is_used_twice),
+		cmocka_unit_test(a_full_page_of_epochs_goes_over_to_the_other),
+		cmocka_unit_test(inputs_are_checked),
+	};
+
+	return cmocka_run_group_tests(tests, load, unload);
+}
