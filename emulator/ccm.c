@@ -13,6 +13,7 @@
 #define KEYS_TIME (4U * AES_BLOCK)       /* of the key stream's first blocks */
 #define HEAD_TIME (2U * AES_BLOCK)       /* CBC-MAC of what is before the payload */
 #define BYTE_TIME (2U * AES_BLOCK / 16U) /* one block of CBC-MAC and one of key stream for 16 bytes */
+#define RATE_TIME 256U                   /* of a byte at 2 Mbit/s */
 #define TAIL_TIME (3U * AES_BLOCK)
 
 enum task { TASK_KSGEN, TASK_CRYPT, TASK_STOP };
@@ -55,6 +56,7 @@ enum step { STEP_KEYS, STEP_HEADER, STEP_LENGTH, STEP_PAYLOAD, STEP_TAIL };
 
 struct ccm {
 	struct cats_peripheral p;
+	bool keeps_rate;
 	bool enabled, passed;
 	uint32_t settings[SETTINGS];
 	enum state state;
@@ -69,6 +71,16 @@ struct ccm {
 static struct ccm *of(struct cats_peripheral *p)
 {
 	return (struct ccm *)p;
+}
+
+void cats_ccm_keep_rate(struct cats_peripheral *ccm)
+{
+	of(ccm)->keeps_rate = true;
+}
+
+static uint64_t byte_time(const struct ccm *c)
+{
+	return c->keeps_rate ? RATE_TIME : BYTE_TIME;
 }
 
 static bool is_busy(const struct ccm *c)
@@ -191,7 +203,7 @@ static void crypt(struct ccm *c)
 	c->decrypts = (c->settings[MODE] & MODE_DECRYPT) != 0;
 	c->state = CRYPTS;
 	c->done = 0;
-	await(c, STEP_HEADER, 0, BYTE_TIME);
+	await(c, STEP_HEADER, 0, byte_time(c));
 }
 
 static uint8_t *input(struct ccm *c, uint32_t offset)
@@ -221,7 +233,7 @@ static void take_header(struct ccm *c)
 		return;
 	c->header = *byte;
 	output(c, 0, *byte);
-	await(c, STEP_LENGTH, 1, BYTE_TIME);
+	await(c, STEP_LENGTH, 1, byte_time(c));
 }
 
 /* Bytes of the input that are taken behind the head. */
@@ -271,7 +283,7 @@ static void take_payload(struct ccm *c)
 	}
 	c->done++;
 	if (c->done < wanted(c)) {
-		await(c, STEP_PAYLOAD, HEAD_BYTES + c->done, BYTE_TIME);
+		await(c, STEP_PAYLOAD, HEAD_BYTES + c->done, byte_time(c));
 	} else {
 		c->step = STEP_TAIL;
 		cats_peripheral_due(&c->p, cats_peripheral_now(&c->p) + TAIL_TIME);

@@ -16,6 +16,10 @@
 
 extern const struct cats_peripheral_model cats_ccm_model, cats_ecb_model;
 
+/* The other thing that silicon may do: every byte takes the 4 us of the data rate, also of a packet that is complete.
+ * Until the chip is freed. */
+void cats_ccm_keep_rate(struct cats_peripheral *ccm);
+
 /* Whether the byte at `address` is one that CCM is about to write. */
 bool cats_ccm_owes(struct cats_chip *chip, uint32_t address);
 

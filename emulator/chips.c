@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "emulator/ccm.h"
 #include "emulator/models.h"
 #include "emulator/radio.h"
 
@@ -544,6 +545,8 @@ static enum cats_status create_station(struct cats_chips *n, uint32_t i, struct 
 		return status;
 	s->radio = cats_chip_peripheral(s->chip, CATS_RADIO_BASE);
 	cats_radio_connect(s->radio, &s->air);
+	if (o->ccm_keeps_rate)
+		cats_ccm_keep_rate(cats_chip_peripheral(s->chip, CATS_CCM_BASE));
 	return CATS_OK;
 }
 

@@ -23,6 +23,7 @@ struct cats_chips_options {
 	uint32_t drift_ppm;            /* clocks differ from true time by up to ± this */
 	cats_time power_on;            /* chips get power at different times, up to this */
 	bool fast, handles_faults;     /* as of a core (m4.h) */
+	bool ccm_keeps_rate;           /* see ccm.h */
 	struct cats_observer observer; /* `gather` and `inference` are not called */
 	/* A byte from a chip's UARTE 0; a level of an output pin; a reset that is about to happen. NULL: nobody is
 	 * told. In the order of time of each chip; between chips within 40 us. */

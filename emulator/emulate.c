@@ -218,6 +218,7 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 		.drift_ppm = o->drift_ppm,
 		.seed = cats_random_key(o->seed, block),
 		.fast = !o->strict,
+		.ccm_keeps_rate = o->ccm_keeps_rate,
 		.observer = block == 0 ? o->observer : (struct cats_observer){0},
 		.keeps_log = block == 0 && o->serial != NULL,
 		.faults = run->faults.list,

@@ -20,10 +20,11 @@ struct cats_emulation_options {
 	double link_loss, burst_share;
 	uint32_t drift_ppm;
 	uint64_t seed;
-	bool strict;        /* every instruction watched: unaligned accesses cost, and fault, as on silicon */
-	uint32_t traced;    /* node whose instructions during the first sample are written to: */
-	const char *trace;  /* NULL: none */
-	const char *serial; /* file for all serial lines of the first block; NULL: none */
+	bool strict;         /* every instruction watched: unaligned accesses cost, and fault, as on silicon */
+	bool ccm_keeps_rate; /* CCM as slow as the radio (ccm.h) */
+	uint32_t traced;     /* node whose instructions during the first sample are written to: */
+	const char *trace;   /* NULL: none */
+	const char *serial;  /* file for all serial lines of the first block; NULL: none */
 	struct cats_observer observer; /* of the first block */
 	struct cats_crew crew;
 };

@@ -16,7 +16,7 @@ struct arguments {
 	uint64_t limit;
 	double link_loss, bursts;
 	uint32_t drift_ppm, node;
-	bool strict;
+	bool strict, slow_ccm;
 };
 
 enum own_option {
@@ -29,6 +29,7 @@ enum own_option {
 	OPT_DRIFT,
 	OPT_FAULTS,
 	OPT_STRICT,
+	OPT_SLOW_CCM,
 	OPT_SERIAL,
 	OPT_INSTRUCTIONS,
 	OPT_NODE,
@@ -48,6 +49,7 @@ static const struct argp_option option_list[] = {
 	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
 	{"faults", OPT_FAULTS, "FILE", 0, "Kill and reboot nodes as a script says (as for cats simulate)", 1},
 	{"strict", OPT_STRICT, NULL, 0, "Watch every access for alignment; several times slower", 1},
+	{"slow-ccm", OPT_SLOW_CCM, NULL, 0, "CCM takes 4 us for every byte, as silicon may do", 1},
 	{"serial", OPT_SERIAL, "FILE", 0, "What all nodes say over their serial lines in the first 16 samples", 2},
 	{"instructions", OPT_INSTRUCTIONS, "FILE", 0,
 	 "What --node executes for the first sample, instruction by instruction", 2},
@@ -103,6 +105,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_STRICT:
 		a->strict = true;
+		return 0;
+	case OPT_SLOW_CCM:
+		a->slow_ccm = true;
 		return 0;
 	case OPT_SERIAL:
 		a->serial = text;
@@ -201,6 +206,7 @@ static cJSON *describe(const struct cats_emulation_result *r, const struct argum
 	cJSON_AddNumberToObject(object, "resets", (double)r->resets);
 	cJSON_AddBoolToObject(object, "identical", r->different_bytes == 0);
 	cJSON_AddNumberToObject(object, "compared_bytes", (double)r->compared_bytes);
+	cJSON_AddNumberToObject(object, "different_bytes", (double)r->different_bytes);
 	if (r->different_bytes > 0)
 		cJSON_AddStringToObject(object, "difference", r->difference);
 	add_latency(object, r);
@@ -233,6 +239,7 @@ static enum cats_status emulate(struct cats_emulation_result *result, const stru
 		.drift_ppm = a->drift_ppm,
 		.seed = a->common.seed,
 		.strict = a->strict,
+		.ccm_keeps_rate = a->slow_ccm,
 		.traced = a->node,
 		.trace = a->instructions,
 		.serial = a->serial,

@@ -278,6 +278,7 @@ static enum cats_status create_chips(struct cats_stage *s, struct cats_error *er
 		.drift_ppm = o->drift_ppm,
 		.power_on = POWER_ON,
 		.fast = o->fast,
+		.ccm_keeps_rate = o->ccm_keeps_rate,
 		.observer = {.context = s,
 			     .span = o->observer.span ? on_span : NULL,
 			     .sent = o->observer.sent ? on_sent : NULL,

@@ -20,6 +20,7 @@ struct cats_stage_options {
 	uint32_t drift_ppm;
 	uint64_t seed;
 	bool fast;                     /* as of a core */
+	bool ccm_keeps_rate;           /* as of chips */
 	struct cats_observer observer; /* from the first input on; `gather` is not called */
 	bool keeps_log;                /* for cats_stage_write_log */
 	/* [fault_count] of nodes that there are; to kill is to cut the power for good, to reboot to cut it for a

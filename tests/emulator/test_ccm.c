@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "emulator/ccm.h"
 #include "ports/host/aead.h"
 #include "tests/cmocka.h"
 #include "tests/emulator/radio_fixture.h"
@@ -188,6 +189,25 @@ static void it_takes_its_time(void **state)
 	radio_fixture_close(&f);
 }
 
+static void it_may_keep_to_the_data_rate(void **state)
+{
+	struct radio_fixture f;
+	struct sample s;
+	uint64_t keys;
+
+	(void)state;
+	radio_fixture_open(&f);
+	cats_ccm_keep_rate(f.ccm);
+	draw(&s, 0, 100);
+	configure(&f, &s);
+	put(&f, IN, s.header, s.plain, s.length);
+	RADIO_SLEEPS(&f, CCM_SET_UP(ENCRYPT, IN, OUT), KSGEN, SLEEP);
+	keys = time_of(&f, 0);
+	assert_int_equal(time_of(&f, 1) - keys, 2 * BYTE + 2 * AES_BLOCK + 99 * BYTE + 3 * AES_BLOCK);
+	expect_packet(&f, OUT, s.header, s.sealed, s.length + 4);
+	radio_fixture_close(&f);
+}
+
 /* ---- Beside RADIO ---- */
 
 #define SENDS_SEALED HFXO, BLE_2M, PACKETPTR(PACKET), SHORTS(READY_START | END_DISABLE), CCM_SET_UP(ENCRYPT, IN, PACKET)
@@ -352,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_changed_bit_is_noticed),
 		cmocka_unit_test(degenerate_packets_end),
 		cmocka_unit_test(it_takes_its_time),
+		cmocka_unit_test(it_may_keep_to_the_data_rate),
 		cmocka_unit_test(a_frame_is_sealed_while_it_is_sent),
 		cmocka_unit_test(a_frame_that_is_sealed_too_late_is_refused),
 		cmocka_unit_test(a_frame_is_opened_while_it_arrives),
