@@ -12,7 +12,9 @@
 
 enum { DRIFT = 1, LOSS, PAYLOAD, OFFSET };
 
-static const uint8_t key[CATS_AEAD_KEY_BYTES] = "a key for tests";
+static const uint8_t key[CATS_AEAD_KEY_BYTES] = "a key for tests", other_key[CATS_AEAD_KEY_BYTES] = "another key";
+
+#define PLAN 0x12345678U
 
 /* The node's clock. 2^40 ns are 18 minutes: no overflow. */
 static uint64_t local_us(const struct cats_ether_node *n, uint64_t ns)
@@ -105,7 +107,7 @@ static bool start_node(struct cats_ether_node *n)
 		.devices = o->devices,
 		.source = o->source,
 		.sites = o->sites,
-		.plan = 0x12345678U,
+		.plan = PLAN + (uint32_t)(o->others >> n->self & 1U),
 		.epoch = n->flash_epoch,
 		.site = site_of,
 		.context = n,
@@ -146,7 +148,7 @@ static bool create_node(struct cats_ether *e, uint8_t self, uint32_t packets)
 					  : (int64_t)cats_random_below(k, self, (uint32_t)(2 * most + 1)) - most;
 	n->view = calloc(packets + 1U, 1);
 	n->results = calloc(e->options.sites, sizeof *n->results);
-	n->aead = cats_host_aead_create(key);
+	n->aead = cats_host_aead_create((e->options.strangers >> self & 1U) != 0 ? other_key : key);
 	return n->view && n->results && n->aead && start_node(n);
 }
 

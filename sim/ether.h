@@ -35,6 +35,8 @@ struct cats_ether_options {
 	uint32_t compute_us;              /* that every node needs before each gather; 0: half of the site's */
 	bool poison;                      /* while a node's protocol runs, all other nodes' memory is garbage */
 	uint16_t rows;                    /* for coded packets, at most CATS_ETHER_ROWS; 0: so many */
+	uint64_t strangers;               /* bit i: node i has another key */
+	uint64_t others;                  /* bit i: node i has another plan */
 	/* Called for every receiver in range: false loses the frame. May change it. NULL: every frame passes. */
 	bool (*pass)(void *context, struct cats_ether *ether, struct cats_ether_frame *frame, uint8_t receiver);
 	/* Called before every event, with true time in ns. NULL: nothing. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults as scripts: each node killed, reborn, frozen or isolated at each gather; frames forged, replayed, changed,
- * shortened and delayed. Whatever happens: nothing is accepted that was not sent in that gather, everyone ends by the
- * deadlines, and after the fault the next inference is complete. */
+/* Faults as scripts: each node killed, reborn, frozen, isolated, deaf or mute at each part of each gather; frames
+ * forged, replayed, changed, shortened and delayed. Whatever happens: nothing is accepted that was not sent in that
+ * gather, everyone ends by the deadlines, and after the fault the next inference is complete. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,15 @@
 #define PAUSE_NS 3000000U
 #define RECORDS 512U
 
-enum fault { KILL, REBOOT, FREEZE, ISOLATE, FAULTS };
+enum fault { KILL, REBOOT, FREEZE, ISOLATE, DEAFEN, MUTE, FAULTS };
+
+/* Where in a gather it strikes: while the node computes, between openings at site 0, in the first slot, in the middle
+ * of a part, in the last decision. */
+enum moment { COMPUTING, FIRST_SLOT, MIDST, REPAIRING, STATING, DECIDING, MOMENTS };
 
 struct script {
 	enum fault fault;
+	enum moment moment;
 	uint8_t victim;
 	uint16_t site;
 	uint64_t struck_ns; /* 0: not yet */
@@ -26,22 +31,48 @@ struct script {
 
 static void strike(struct script *s, struct cats_ether_node *n, uint64_t now_ns)
 {
-	s->struck_ns = now_ns;
+	s->struck_ns = now_ns + 1U;
 	n->dead = s->fault == KILL || s->fault == REBOOT;
-	n->deaf = n->mute = s->fault == ISOLATE;
+	n->deaf = s->fault == ISOLATE || s->fault == DEAFEN;
+	n->mute = s->fault == ISOLATE || s->fault == MUTE;
 	if (s->fault == FREEZE)
 		n->frozen_until_ns = now_ns + PAUSE_NS;
 }
 
-/* Strikes in the middle of the gather's slots; a reborn or isolated node is back a while later. */
+/* The gather is where the script wants it, by the victim's own idea. Gathers without statuses have no such part: there
+ * it strikes in the part before. */
+static bool is_there(const struct script *s, const struct cats_ether_node *n, uint64_t now_ns)
+{
+	const struct cats_net *net = &n->net;
+	const uint64_t start_ns = n->results[s->site].start_ns;
+	const bool begun = start_ns != 0 && now_ns > start_ns;
+
+	if (net->phase != CATS_NET_PHASE_GATHER || net->site != s->site)
+		return false;
+	switch (s->moment) {
+	case COMPUTING:
+		return true;
+	case FIRST_SLOT:
+		return begun;
+	case MIDST:
+		return begun && now_ns > start_ns + net->layout.slots_us * 500U;
+	case REPAIRING:
+		return net->part >= CATS_NET_REPAIR || (begun && now_ns > start_ns + net->layout.slots_us * 900U);
+	case STATING:
+		return net->part >= CATS_NET_STATUS || (net->part == CATS_NET_REPAIR && net->layout.repairs > 0);
+	default:
+		return net->part == CATS_NET_DECIDE || (net->part == CATS_NET_REPAIR && net->layout.repairs > 0);
+	}
+}
+
+/* A reborn or isolated node is back a while later. */
 static void play(void *context, struct cats_ether *e, uint64_t now_ns)
 {
 	struct script *s = context;
 	struct cats_ether_node *n = &e->nodes[s->victim];
 
 	if (s->struck_ns == 0) {
-		if (n->net.phase == CATS_NET_PHASE_GATHER && n->net.site == s->site &&
-		    n->results[s->site].start_ns != 0 && now_ns > n->results[s->site].start_ns)
+		if (is_there(s, n, now_ns))
 			strike(s, n, now_ns);
 	} else if (!s->over && now_ns > s->struck_ns + PAUSE_NS) {
 		s->over = true;
@@ -51,33 +82,51 @@ static void play(void *context, struct cats_ether *e, uint64_t now_ns)
 	}
 }
 
-static void check_fault(enum fault fault, uint8_t victim, uint16_t site)
+static void fail_script(const struct script *s, const char *what)
+{
+	fail_msg("fault %d at moment %d of node %u at site %u: %s", (int)s->fault, (int)s->moment, s->victim, s->site,
+		 what);
+}
+
+/* Everybody but the victim ends by the deadlines; without a source there is nothing to end. */
+static void check_ends(const struct script *s, const struct cats_ether *e)
+{
+	for (uint8_t i = 0; i < DEVICES && s->victim != 0; i++)
+		if (i != s->victim && e->nodes[i].closed == 0)
+			fail_script(s, "another node has not ended");
+}
+
+static void check_fault(struct script script, uint64_t seed, double loss)
 {
 	struct cats_net_site sites[NETWORK_SITES];
-	struct script script = {.fault = fault, .victim = victim, .site = site};
 	const struct cats_ether_options options = {.devices = DEVICES,
 						   .sites = NETWORK_SITES,
 						   .site = sites,
+						   .seed = seed,
+						   .loss_q32 = (uint64_t)(loss * 4294967296.0),
 						   .drift_ppm = 40,
 						   .extreme = true,
 						   .tick = play,
 						   .context = &script};
+	const uint8_t victim = script.victim;
+	uint32_t ended;
 
 	network_sites(sites, DEVICES);
 	struct cats_ether *e = cats_ether_create(&options);
 	assert_non_null(e);
 	cats_ether_infer(e, network_longest_us(e));
-	assert_true(script.struck_ns != 0);
+	if (script.struck_ns == 0)
+		fail_script(&script, "it never came to that");
 	network_assert_sound(e);
-	for (uint8_t i = 0; i < DEVICES && victim != 0; i++)
-		if (i != victim && e->nodes[i].closed == 0)
-			fail_msg("fault %d of node %u at site %u: node %u has not ended", (int)fault, victim, site, i);
+	check_ends(&script, e);
 	script.over = true;
 	if (e->nodes[victim].dead)
 		cats_ether_reboot(e, victim);
 	e->nodes[victim].deaf = e->nodes[victim].mute = false;
-	if (cats_ether_infer(e, NETWORK_LIMIT_US) != DEVICES)
-		fail_msg("fault %d of node %u at site %u: the next inference does not end", (int)fault, victim, site);
+	e->options.loss_q32 = 0;
+	ended = cats_ether_infer(e, NETWORK_LIMIT_US);
+	if (ended != DEVICES)
+		fail_script(&script, "the next inference does not end");
 	network_assert_complete(e);
 	cats_ether_free(e);
 }
@@ -86,9 +135,30 @@ static void test_each_fault(void **state)
 {
 	(void)state;
 	for (int fault = KILL; fault < FAULTS; fault++)
-		for (uint8_t victim = 0; victim < DEVICES; victim++)
-			for (uint16_t site = 0; site < NETWORK_SITES; site++)
-				check_fault((enum fault)fault, victim, site);
+		for (int moment = COMPUTING; moment < MOMENTS; moment++)
+			for (uint8_t victim = 0; victim < DEVICES; victim++)
+				for (uint16_t site = 0; site < NETWORK_SITES; site++)
+					check_fault((struct script){.fault = (enum fault)fault,
+								    .moment = (enum moment)moment,
+								    .victim = victim,
+								    .site = site},
+						    0, 0);
+}
+
+/* The same on links that lose a tenth, with other draws, while the fault lasts. */
+static void test_faults_among_losses(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		const struct script script = {
+			.fault = (enum fault)cats_random_below(seed, 0, FAULTS),
+			.moment = (enum moment)cats_random_below(seed, 1, COMPUTING + 3U),
+			.victim = (uint8_t)cats_random_below(seed, 2, DEVICES),
+			.site = (uint16_t)cats_random_below(seed, 3, NETWORK_SITES),
+		};
+
+		check_fault(script, seed, 0.05);
+	}
 }
 
 /* A dead node costs no more than one deadline in an inference, however many gathers follow. */
@@ -128,7 +198,10 @@ struct attack {
 	uint64_t seed, draws;
 	uint32_t count;
 	struct cats_ether_frame record[RECORDS];
-	bool recording, replaying, forging, flipping, cutting, delaying;
+	bool recording, replaying, forging, flipping, cutting, delaying, reordering, inside;
+	uint32_t kinds; /* bit k: a frame of kind k was meddled with */
+	struct cats_ether_frame held;
+	bool holding;
 	uint64_t last_ns;
 };
 
@@ -137,44 +210,98 @@ static bool draw(struct attack *a, double p)
 	return cats_random_event(a->seed, a->draws++, (uint64_t)(p * 4294967296.0)) != 0;
 }
 
+static uint32_t draw_below(struct attack *a, uint32_t n)
+{
+	return cats_random_below(a->seed, a->draws++, n);
+}
+
+static void flip(struct attack *a, uint8_t *bytes, uint32_t length)
+{
+	const uint32_t bit = draw_below(a, 8U * length);
+
+	bytes[bit / 8U] = (uint8_t)(bytes[bit / 8U] ^ 1U << bit % 8U);
+}
+
+/* Opens a frame of the sender's, whose moment its own clock tells, and seals it again with other content: what a stolen
+ * node could send. */
+static void rewrite(struct attack *a, struct cats_ether *e, struct cats_ether_frame *f)
+{
+	const struct cats_net *net = &e->nodes[f->sender].net;
+	const struct cats_aead *aead = &net->config.aead;
+	struct cats_frame_moment moment = {0};
+	uint8_t plain[CATS_AEAD_PLAIN_MAX];
+	uint32_t bytes;
+
+	if (cats_frame_parse(&moment, &bytes, f->bytes, f->length) != 0)
+		return;
+	moment.epoch = net->epoch;
+	moment.inference = net->inference;
+	for (uint32_t unit = 0; unit < 40000U; unit++) {
+		if (!moment.beacon)
+			moment.unit = unit;
+		if (cats_frame_open(plain, aead, &moment, f->bytes, bytes) != 0)
+			continue;
+		for (uint32_t i = 0; i <= draw_below(a, 3U); i++)
+			plain[draw_below(a, bytes < 8U ? bytes : 8U)] = (uint8_t)draw_below(a, 256U);
+		f->length = cats_frame_seal(f->bytes, aead, &moment, cats_frame_kind_of(f->bytes[0]), plain, bytes);
+		return;
+	}
+}
+
+/* Frames that are held back go on air after the next. */
+static bool hold(struct attack *a, const struct cats_ether_frame *f)
+{
+	if (a->holding && a->held.number == f->number)
+		return false;
+	if (a->holding || f->sender == 255U || !draw(a, 0.2))
+		return true;
+	a->held = *f;
+	a->holding = true;
+	return false;
+}
+
 static bool attack_frame(void *context, struct cats_ether *e, struct cats_ether_frame *f, uint8_t receiver)
 {
 	struct attack *a = context;
 
-	(void)e;
 	(void)receiver;
 	if (a->recording && a->count < RECORDS && (a->count == 0 || a->record[a->count - 1U].number != f->number))
 		a->record[a->count++] = *f;
-	if (a->flipping && draw(a, 0.2)) {
-		const uint32_t bit = cats_random_below(a->seed, a->draws++, 8U * f->length);
-
-		f->bytes[bit / 8U] = (uint8_t)(f->bytes[bit / 8U] ^ 1U << bit % 8U);
-	}
+	if (!a->recording && f->length > 0)
+		a->kinds |= 1U << cats_frame_kind_of(f->bytes[0]);
+	if (a->flipping && draw(a, 0.2))
+		flip(a, f->bytes, f->length);
 	if (a->cutting && draw(a, 0.2)) {
-		f->length = cats_random_below(a->seed, a->draws++, f->length);
+		f->length = draw_below(a, f->length);
 		if (f->length >= 2 && draw(a, 0.5))
 			f->bytes[1] = (uint8_t)(f->length - 2U);
 	}
 	if (a->delaying && draw(a, 0.2))
-		f->start_ns += 20000U + 1000U * cats_random_below(a->seed, a->draws++, 5000U);
-	return true;
+		f->start_ns += 20000U + 1000U * draw_below(a, 5000U);
+	if (a->inside && f->sender != 255U && draw(a, 0.02))
+		rewrite(a, e, f);
+	return !a->reordering || hold(a, f);
 }
 
-/* Puts a recorded or invented frame on the air every now and then. */
+/* Puts a recorded, held or invented frame on the air every now and then. */
 static void attack_air(void *context, struct cats_ether *e, uint64_t now_ns)
 {
 	struct attack *a = context;
 
+	if (a->holding && e->flights == 0 && now_ns > a->held.end_ns + 200000U) {
+		a->holding = false;
+		cats_ether_inject(e, a->held.bytes, a->held.length);
+	}
 	if (now_ns < a->last_ns + 1500000U || e->flights > 0)
 		return;
 	a->last_ns = now_ns;
 	if (a->replaying && a->count > 0) {
-		const struct cats_ether_frame *f = &a->record[cats_random_below(a->seed, a->draws++, a->count)];
+		const struct cats_ether_frame *f = &a->record[draw_below(a, a->count)];
 
 		cats_ether_inject(e, f->bytes, f->length);
 	} else if (a->forging) {
 		uint8_t bytes[CATS_FRAME_BYTES_MAX];
-		const uint32_t length = 2U + cats_random_below(a->seed, a->draws++, 255U);
+		const uint32_t length = 2U + draw_below(a, 255U);
 
 		for (uint32_t i = 0; i < length; i++)
 			bytes[i] = (uint8_t)cats_random_u64(a->seed, a->draws++);
@@ -183,69 +310,158 @@ static void attack_air(void *context, struct cats_ether *e, uint64_t now_ns)
 	}
 }
 
-static void check_attack(struct attack *a)
+/* Bytes that an insider made up may be accepted; everything else stays as it is to be. */
+static void assert_stands(const struct attack *a, const struct cats_ether *e)
+{
+	if (!a->inside)
+		network_assert_sound(e);
+	for (uint32_t i = 0; i < DEVICES; i++) {
+		assert_int_equal(e->nodes[i].wrong_has, 0);
+		assert_int_equal(e->nodes[i].late, 0);
+	}
+}
+
+static void check_attack(const struct attack *of, uint64_t seed)
 {
 	struct cats_net_site sites[NETWORK_SITES];
-	const struct cats_ether_options options = {.devices = DEVICES,
-						   .sites = NETWORK_SITES,
-						   .site = sites,
-						   .drift_ppm = 40,
-						   .seed = a->seed,
-						   .pass = attack_frame,
-						   .tick = attack_air,
-						   .context = a};
-	bool *const kinds[] = {&a->replaying, &a->forging, &a->flipping, &a->cutting, &a->delaying};
-	bool wanted[5];
+	struct attack *a = malloc(sizeof *a);
+	struct cats_ether *e;
 
 	network_sites(sites, DEVICES);
-	struct cats_ether *e = cats_ether_create(&options);
+	assert_non_null(a);
+	*a = (struct attack){.seed = seed, .recording = true};
+	e = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES,
+							   .sites = NETWORK_SITES,
+							   .site = sites,
+							   .drift_ppm = 40,
+							   .extreme = seed % 2U != 0,
+							   .seed = seed,
+							   .pass = attack_frame,
+							   .tick = attack_air,
+							   .context = a});
 	assert_non_null(e);
-	for (uint32_t i = 0; i < 5; i++) {
-		wanted[i] = *kinds[i];
-		*kinds[i] = false;
-	}
-	a->recording = true;
 	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
 	network_assert_complete(e);
 	a->recording = false;
-	for (uint32_t i = 0; i < 5; i++)
-		*kinds[i] = wanted[i];
+	a->replaying = of->replaying;
+	a->forging = of->forging;
+	a->flipping = of->flipping;
+	a->cutting = of->cutting;
+	a->delaying = of->delaying;
+	a->reordering = of->reordering;
+	a->inside = of->inside;
 	for (uint32_t k = 0; k < 3; k++) {
 		cats_ether_infer(e, network_longest_us(e));
-		network_assert_sound(e);
+		assert_stands(a, e);
 	}
-	for (uint32_t i = 0; i < 5; i++)
-		*kinds[i] = false;
+	assert_int_equal(a->kinds, 15); /* all four */
+	*a = (struct attack){.seed = seed};
+	for (uint32_t i = 0; i < DEVICES; i++)
+		e->nodes[i].wrong_bytes = 0;
 	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
 	network_assert_complete(e);
 	cats_ether_free(e);
+	free(a);
 }
 
 static void test_attacks(void **state)
 {
-	static struct attack attacks[] = {
-		{.replaying = true}, {.forging = true}, {.flipping = true}, {.cutting = true}, {.delaying = true},
+	static const struct attack attacks[] = {
+		{.replaying = true}, {.forging = true},  {.flipping = true},
+		{.cutting = true},   {.delaying = true}, {.reordering = true},
 	};
 
 	(void)state;
 	for (uint32_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
-		for (uint64_t seed = 0; seed < 4; seed++) {
-			struct attack *a = malloc(sizeof *a);
+		for (uint64_t seed = 0; seed < 12; seed++)
+			check_attack(&attacks[i], seed);
+}
 
-			assert_non_null(a);
-			*a = attacks[i];
-			a->seed = seed;
-			check_attack(a);
-			free(a);
-		}
+/* Traces with authentic frames that say anything: nobody hangs, lies or loses step for good. */
+static void test_insider(void **state)
+{
+	static const struct attack attack = {.inside = true};
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 30; seed++)
+		check_attack(&attack, seed);
+}
+
+/* A node with another key or another plan: it is refused and counted, and all others have all but its packets. */
+static void check_stranger(uint64_t strangers, uint64_t others)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct cats_ether *e;
+	const uint8_t odd = 3;
+
+	network_sites(sites, DEVICES);
+	e = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES,
+							   .sites = NETWORK_SITES,
+							   .site = sites,
+							   .drift_ppm = 40,
+							   .strangers = strangers,
+							   .others = others});
+	assert_non_null(e);
+	for (uint32_t k = 0; k < 2; k++) {
+		assert_int_equal(cats_ether_infer(e, network_longest_us(e)), DEVICES - 1U);
+		network_assert_sound(e);
+		for (uint8_t i = 0; i < DEVICES; i++)
+			for (uint32_t s = 0; i != odd && s < NETWORK_SITES; s++) {
+				const struct cats_net_layout *l = &e->layouts[s];
+				const uint32_t odd_packets = (uint32_t)l->first[odd + 1U] - l->first[odd];
+				const bool receives = (sites[s].receivers >> i & 1U) != 0;
+
+				assert_int_equal(e->nodes[i].results[s].missing, receives ? odd_packets : 0);
+			}
+	}
+	assert_int_equal(e->nodes[odd].net.phase, CATS_NET_PHASE_IDLE);
+	assert_int_equal(e->nodes[odd].net.counters.received, 0);
+	assert_true(e->nodes[odd].net.counters.refused > 10);
+	cats_ether_free(e);
+}
+
+static void test_strangers(void **state)
+{
+	(void)state;
+	check_stranger(UINT64_C(1) << 3, 0);
+	check_stranger(0, UINT64_C(1) << 3);
+}
+
+/* Deadlines that a plan cannot keep: before the last slot they are refused, after it all end with what has arrived. */
+static void test_impossible_deadlines(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct cats_net_layout layout;
+	struct cats_ether_options options = {.devices = DEVICES, .sites = NETWORK_SITES, .site = sites};
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	for (uint32_t s = 0; s < NETWORK_SITES; s++) {
+		assert_true(cats_net_layout_of(&layout, &sites[s], DEVICES));
+		sites[s].deadline_us = layout.slots_us - 1U;
+		assert_null(cats_ether_create(&options));
+		sites[s].deadline_us = layout.slots_us;
+	}
+	options.loss_q32 = UINT32_MAX / 20U;
+	struct cats_ether *e = cats_ether_create(&options);
+	assert_non_null(e);
+	for (uint32_t k = 0; k < 5; k++) {
+		assert_int_equal(cats_ether_infer(e, network_longest_us(e)), DEVICES);
+		network_assert_sound(e);
+	}
+	cats_ether_free(e);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_fault),
+		cmocka_unit_test(test_faults_among_losses),
 		cmocka_unit_test(test_cost_of_death),
 		cmocka_unit_test(test_attacks),
+		cmocka_unit_test(test_insider),
+		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_impossible_deadlines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
