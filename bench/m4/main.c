@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bench/m4/drive.h"
+#include "bench/m4/protocol.h"
 #include "bench/m4/shapes.h"
 #include "deploy/calibrate.h"
 #include "io/file.h"
@@ -136,7 +137,7 @@ static const uint32_t tokens[] = {64, 25, 49, 99};
 #define TOKENS (sizeof tokens / sizeof tokens[0])
 
 struct arguments {
-	const char *image, *data, *models, *markdown;
+	const char *image, *protocol, *data, *models, *markdown;
 };
 
 /* Text that grows at its end; a full one stays full. */
@@ -279,7 +280,7 @@ static const struct demo demos[] = {{"full", 1}, {"full", 16}, {"keep25", 16}, {
 #define DEMOS (sizeof demos / sizeof demos[0])
 
 static enum cats_status make_demo(struct cats_cut *cut, const struct arguments *a, const struct demo *demo,
-				  struct cats_error *error)
+				  uint32_t device, struct cats_error *error)
 {
 	const struct cats_calibration_options options = {.samples = 64};
 	struct cats_calibration calibration;
@@ -306,7 +307,7 @@ static enum cats_status make_demo(struct cats_cut *cut, const struct arguments *
 	cats_dataset_free(&data);
 	if (status != CATS_OK)
 		return status;
-	status = cats_cut(cut, &integer, &(struct cats_cut_options){.devices = demo->devices}, 0, error);
+	status = cats_cut(cut, &integer, &(struct cats_cut_options){.devices = demo->devices}, device, error);
 	cats_integer_free(&integer);
 	return status;
 }
@@ -361,7 +362,7 @@ static enum cats_status demo_section(struct text *text, struct m4_counts *counts
 	for (size_t i = 0; status == CATS_OK && i < DEMOS; i++) {
 		struct cats_cut cut;
 
-		status = make_demo(&cut, a, demos + i, error);
+		status = make_demo(&cut, a, demos + i, 0, error);
 		if (status != CATS_OK)
 			break;
 		for (uint32_t k = 0; status == CATS_OK && k < tables; k++, row++) {
@@ -380,6 +381,50 @@ static enum cats_status demo_section(struct text *text, struct m4_counts *counts
 	append(text, "## The demo's models, one inference on one device\n\n"
 		     "Executed instructions / estimated cycles.\n\n");
 	return status == CATS_OK ? append_table(text, header, cells, row, DEMO_COLUMNS, error) : status;
+}
+
+static enum cats_status protocol_rows(struct text *text, const struct arguments *a, const struct cats_elf *image,
+				      const struct demo *demo, struct cats_error *error)
+{
+	static const char *const header[] = {"call", "calls", "cycles, mean (estimate)", "cycles, most (estimate)"};
+	static char cells[M4_REGIONS_MAX * 4U][CELL_BYTES];
+	struct m4_regions regions;
+	struct cats_cut cut;
+	char title[CELL_BYTES];
+	enum cats_status status = make_demo(&cut, a, demo, 1, error);
+
+	if (status != CATS_OK)
+		return status;
+	status = m4_protocol(&regions, image, cut.shard, cut.bytes, error);
+	free(cut.shard);
+	for (uint32_t i = 0; status == CATS_OK && i < regions.count; i++) {
+		const struct m4_region *r = regions.region + i;
+
+		snprintf(cells[4U * i], CELL_BYTES, "%s", r->name);
+		snprintf(cells[4U * i + 1U], CELL_BYTES, "%u", r->calls);
+		snprintf(cells[4U * i + 2U], CELL_BYTES, "%" PRIu64, r->cycles / r->calls);
+		snprintf(cells[4U * i + 3U], CELL_BYTES, "%" PRIu64, r->most);
+	}
+	snprintf(title, sizeof title, "%s, device 1 of %u:\n\n", demo->name, demo->devices);
+	append(text, title);
+	return status == CATS_OK ? append_table(text, header, cells, regions.count, 4, error) : status;
+}
+
+/* All calls of one inference, the others made up; ciphers are not in it. */
+static enum cats_status protocol_section(struct text *text, const struct arguments *a, struct cats_error *error)
+{
+	static const struct demo of[] = {{"full", 16}, {"keep10", 16}};
+	struct cats_elf image = {0};
+	enum cats_status status = cats_elf_load(&image, a->protocol, error);
+
+	append(text,
+	       "## The gather protocol, one inference of one node\n\n"
+	       "What calls of net/protocol.h take, by what they are about; every eighth packet of the others is lost. "
+	       "Without\nciphers, which a peripheral does.\n\n");
+	for (size_t i = 0; status == CATS_OK && i < sizeof of / sizeof of[0]; i++)
+		status = protocol_rows(text, a, &image, of + i, error);
+	cats_elf_free(&image);
+	return status;
 }
 
 static const char preface[] =
@@ -414,6 +459,10 @@ static enum cats_status bench(struct text *text, const struct arguments *a, cons
 		fprintf(stderr, "models\n");
 		status = demo_section(text, counts, a, image, tables < TABLES_MAX ? tables : TABLES_MAX, error);
 	}
+	if (status == CATS_OK) {
+		fprintf(stderr, "protocol\n");
+		status = protocol_section(text, a, error);
+	}
 	snprintf(line, sizeof line,
 		 "## Memory\n\n- flash of the image with core/, kernels, mailbox and start-up, without a shard: %u "
 		 "bytes\n"
@@ -431,6 +480,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	switch (key) {
 	case 'i':
 		a->image = value;
+		return 0;
+	case 'p':
+		a->protocol = value;
 		return 0;
 	case 'd':
 		a->data = value;
@@ -451,6 +503,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{"image", 'i', "FILE", 0, "The image node.elf (build/images/node.elf)", 0},
+	{"protocol", 'p', "FILE", 0, "The image protocol.elf (build/images/protocol.elf)", 0},
 	{"data", 'd', "DATA", 0, "What the demo's models are calibrated on (fashion-mnist:train)", 0},
 	{"models", 'M', "DIRECTORY", 0, "Where the demo's models are (models)", 0},
 	{"markdown", 'm', "FILE", 0, "Also write the tables to this file", 0},
@@ -462,7 +515,8 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		options, parse, NULL, "Measures the runtime's layers on the emulated Cortex-M4.", 0, 0, 0};
 	static struct text text;
-	struct arguments a = {"build/images/node.elf", "fashion-mnist:train", "models", NULL};
+	struct arguments a = {"build/images/node.elf", "build/images/protocol.elf", "fashion-mnist:train", "models",
+			      NULL};
 	struct cats_error error = {0};
 	struct cats_elf image = {0};
 	enum cats_status status;
