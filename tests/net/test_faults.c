@@ -387,6 +387,76 @@ static void test_insider(void **state)
 		check_attack(&attack, seed);
 }
 
+/* Everything that was recorded, in its own time, from now on. */
+static void play_back(struct cats_ether *e, const struct attack *a)
+{
+	const uint64_t begin_ns = e->now_ns + 1000000U;
+
+	for (uint32_t i = 0; i < a->count; i++) {
+		cats_ether_run(e, begin_ns + a->record[i].start_ns - a->record[0].start_ns);
+		if (e->flights == 0)
+			cats_ether_inject(e, a->record[i].bytes, a->record[i].length);
+	}
+	cats_ether_run(e, e->now_ns + 200000000U);
+}
+
+static void silence_others(struct cats_ether *e, uint8_t victim, bool silent)
+{
+	for (uint8_t i = 0; i < DEVICES; i++)
+		e->nodes[i].deaf = e->nodes[i].mute = silent && i != victim;
+}
+
+/* What was recorded while a node was down takes it in once and no more, and only until the live network speaks. */
+static void test_replay_to_the_reborn(void **state)
+{
+	static struct attack a;
+	struct cats_net_site sites[NETWORK_SITES];
+	const uint8_t victim = 3;
+	uint32_t received;
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	a = (struct attack){.recording = true};
+	struct cats_ether *e = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES,
+									      .sites = NETWORK_SITES,
+									      .site = sites,
+									      .drift_ppm = 40,
+									      .pass = attack_frame,
+									      .context = &a});
+	assert_non_null(e);
+	cats_ether_infer(e, NETWORK_LIMIT_US);
+	assert_int_equal(e->nodes[victim].flash_epoch, 1);
+	/* Its own epoch, played to its next life: not a frame. */
+	cats_ether_reboot(e, victim);
+	silence_others(e, victim, true);
+	a.recording = false;
+	play_back(e, &a);
+	assert_int_equal(e->nodes[victim].net.counters.received, 0);
+	/* The epoch that the source begins for it while it is down. */
+	silence_others(e, victim, false);
+	e->nodes[victim].dead = true;
+	cats_ether_infer(e, NETWORK_LIMIT_US);
+	a = (struct attack){.recording = true};
+	cats_ether_infer(e, NETWORK_LIMIT_US);
+	a.recording = false;
+	assert_int_equal(e->nodes[0].net.epoch, 2);
+	silence_others(e, victim, true);
+	cats_ether_reboot(e, victim);
+	play_back(e, &a);
+	assert_int_equal(e->nodes[victim].net.epoch, 2);
+	assert_int_equal(e->nodes[victim].flash_epoch, 2);
+	assert_int_equal(e->nodes[victim].net.phase, CATS_NET_PHASE_IDLE);
+	received = e->nodes[victim].net.counters.received;
+	assert_true(received > 0);
+	play_back(e, &a);
+	assert_int_equal(e->nodes[victim].net.counters.received, received);
+	assert_int_equal(e->nodes[victim].wrong_bytes, 0);
+	silence_others(e, victim, false);
+	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+	network_assert_complete(e);
+	cats_ether_free(e);
+}
+
 /* A node with another key or another plan: it is refused and counted, and all others have all but its packets. */
 static void check_stranger(uint64_t strangers, uint64_t others)
 {
@@ -455,13 +525,10 @@ static void test_impossible_deadlines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_fault),
-		cmocka_unit_test(test_faults_among_losses),
-		cmocka_unit_test(test_cost_of_death),
-		cmocka_unit_test(test_attacks),
-		cmocka_unit_test(test_insider),
-		cmocka_unit_test(test_strangers),
-		cmocka_unit_test(test_impossible_deadlines),
+		cmocka_unit_test(test_each_fault),    cmocka_unit_test(test_faults_among_losses),
+		cmocka_unit_test(test_cost_of_death), cmocka_unit_test(test_attacks),
+		cmocka_unit_test(test_insider),       cmocka_unit_test(test_replay_to_the_reborn),
+		cmocka_unit_test(test_strangers),     cmocka_unit_test(test_impossible_deadlines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
