@@ -179,6 +179,25 @@ static void advice_is_the_least_number(void **state)
 	fixture_close(&f);
 }
 
+/* A model that is pruned for its number of devices cannot just be cut for more. */
+static void advice_for_a_pruned_model_is_training(void **state)
+{
+	const struct cats_plan_facts facts = {.limits = cats_target_find("nrf52840"),
+					      .device_count = fixture_cases[2].config.devices,
+					      .payload_max = fixture_cases[2].payload_max};
+	char advice[CATS_FIT_ADVICE_BYTES];
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, fixture_cases + 2, 1);
+	assert_true(cats_integer_prunes(&f.integer));
+	cats_fit_advice(advice, &facts, &f.integer);
+	assert_string_equal(advice,
+			    "its keep lists are for 5 devices: train it for more, or with a smaller keep, d_ff, "
+			    "d_model or n_layers");
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +205,7 @@ int main(void)
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(all_lies_at_its_place),
 		cmocka_unit_test(advice_is_the_least_number),
+		cmocka_unit_test(advice_for_a_pruned_model_is_training),
 	};
 	int failures;
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Golden files of every data format: what loads, and under which rule the rest is refused. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/csv.h"
+#include "io/elf.h"
+#include "io/file.h"
 #include "io/idx.h"
+#include "io/ihex.h"
 #include "io/safetensors.h"
 #include "tests/cmocka.h"
 #include "tests/io/golden_files.h"
@@ -225,13 +229,81 @@ static void test_safetensors(void **state)
 	check_golden_files(FOLDER("safetensors"), ".safetensors", read_safetensors, rules, COUNT(rules));
 }
 
+static enum cats_status read_elf(const char *path, struct cats_error *error)
+{
+	struct cats_elf elf;
+	const enum cats_status status = cats_elf_load(&elf, path, error);
+
+	if (status != CATS_OK) {
+		assert_null(elf.segments);
+		return status;
+	}
+	assert_int_equal(elf.segment_count, 1);
+	assert_int_equal(elf.segments[0].address, 0);
+	assert_int_equal(elf.segments[0].size, 64);
+	assert_memory_equal(elf.segments[0].bytes + 0x1C, "CATF\1\0\0", 8);
+	assert_int_equal(elf.symbol_count, strstr(path, "stripped") ? 0 : 2);
+	if (elf.symbol_count > 0) {
+		assert_int_equal(cats_elf_find(&elf, "main")->address, 8);
+		assert_true(cats_elf_find(&elf, "main")->function);
+		assert_int_equal(cats_elf_find(&elf, "__bss_end")->address, 0x20003000);
+	}
+	cats_elf_free(&elf);
+	return status;
+}
+
+static void test_elf(void **state)
+{
+	static const struct golden_rule rules[] = {
+		{"machine", "e_machine: must be 40"},
+		{"object", "e_type: must be 2"},
+		{"no-segments", "program headers: nothing is to be loaded"},
+		{"segment-outside", "segment: its bytes must lie inside the file"},
+		{"string-section", "symbol table: must name a section of strings"},
+		{"truncated", "section headers: must lie inside the file"},
+	};
+
+	(void)state;
+	check_golden_files(FOLDER("elf"), ".elf", read_elf, rules, COUNT(rules));
+}
+
+static enum cats_status read_ihex(const char *path, struct cats_error *error)
+{
+	static uint8_t memory[0x20010];
+	uint8_t *text;
+	size_t size;
+	enum cats_status status;
+
+	memset(memory, 0xFF, sizeof memory);
+	assert_int_equal(cats_file_read(&text, &size, path, 4096, error), CATS_OK);
+	status = cats_ihex_parse(memory, sizeof memory, (const char *)text, size, path, error);
+	free(text);
+	if (status != CATS_OK)
+		return status;
+	assert_memory_equal(memory + 0x10, "address gap", 11);
+	assert_memory_equal(memory + 0x20001, "\x05\xA0\xFF", 3);
+	assert_int_equal(memory[0x0F], 0xFF);
+	return status;
+}
+
+static void test_ihex(void **state)
+{
+	static const struct golden_rule rules[] = {
+		{"checksum", "line 1: Intel HEX: wrong checksum"},
+		{"no-end", "line 2: Intel HEX: no record of the end"},
+		{"outside", "line 2: Intel HEX: data outside the memory"},
+		{"twice", "line 2: Intel HEX: an address that had data before"},
+	};
+
+	(void)state;
+	check_golden_files(FOLDER("ihex"), ".hex", read_ihex, rules, COUNT(rules));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_idx),
-		cmocka_unit_test(test_gz),
-		cmocka_unit_test(test_csv),
-		cmocka_unit_test(test_safetensors),
+		cmocka_unit_test(test_idx), cmocka_unit_test(test_gz),   cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_elf), cmocka_unit_test(test_ihex), cmocka_unit_test(test_safetensors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
