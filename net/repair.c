@@ -18,6 +18,7 @@ static const uint8_t basis[FIELD_BITS] = {0x01, 0x98, 0x4e, 0x0a};
 #define ROW_CYCLES 600U
 #define ROW_CYCLES_X2 11U /* 5.5 a byte */
 #define CYCLES_PER_US 64U
+#define SERVING_US 32U /* of interrupts, while a combination is made */
 /* As many as wait when the last one comes: what the worst of 16 receivers lacks of 40 packets at a loss of 5 %. */
 #define ROWS_TYPICAL 5U
 
@@ -324,5 +325,8 @@ uint32_t cats_repair_decode_us(const struct cats_net_layout *l)
 
 uint32_t cats_repair_make_us(const struct cats_net_layout *l)
 {
-	return (l->mixed * packet_cycles(l->payload) + FIELD_BITS * row_cycles(l->payload)) / CYCLES_PER_US;
+	const uint32_t cycles = l->mixed * packet_cycles(l->payload) + FIELD_BITS * row_cycles(l->payload);
+
+	/* Frames arrive meanwhile, and radio and cipher are served. */
+	return cycles / CYCLES_PER_US * 9U / 8U + SERVING_US;
 }
