@@ -792,7 +792,10 @@ static bool slice(struct cats_m4 *m4)
 		return serve_pause(m4);
 	cats_m4_go_on(m4, cats_m4_get(m4, UC_ARM_REG_PC));
 	m4->sleeping = true;
-	return true;
+	if (m4->instructions != m4->cut)
+		return true;
+	stop(m4, CATS_M4_INSTRUCTIONS, m4->pc); /* WFI was the last one */
+	return false;
 }
 
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles)
