@@ -10,6 +10,9 @@
  * have run apart. */
 #define WAKE_US (CATS_NET_SLACK_US + 80U + 40U + CATS_AIR_UNIT_US)
 
+/* Of the processor, to enter an inference: 140 on emulated chips. */
+#define BEGINNING_US 200U
+
 /* A device that died again before anybody heard it has used its epoch up. A flash page of 1024 words and 10,000
  * erasures then lasts 3.3 · 10^8 inferences, ten years of one a second. */
 #define RETRY_INFERENCES 32U
@@ -255,9 +258,10 @@ static void advance(struct cats_net *n, uint64_t now_us)
 	if ((n->present != 0 && missing(n) != 0) || n->inference >= UINT32_MAX - 1U)
 		n->new_epoch = true;
 	n->wanted_epoch = n->epoch + (n->new_epoch ? 1U : 0U);
-	/* Flash may take its time: an inference begins when its epoch is there. */
+	/* Flash may take its time: an inference begins when its epoch is there, and late enough for the first beacon to
+	 * be made after what the beginning itself takes. */
 	if (n->stored_epoch >= n->wanted_epoch)
-		open_inference(n, now_us + n->config.lead_us + CATS_NET_SLACK_US);
+		open_inference(n, now_us + n->config.lead_us + CATS_NET_SLACK_US + BEGINNING_US);
 }
 
 void cats_net_next(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
