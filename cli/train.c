@@ -14,6 +14,7 @@ struct arguments {
 	struct cats_train_options train;
 	double message_dropout;
 	const char *dropout_kind;
+	bool stand_in_given;
 	double bar_shown; /* seconds of training when the bar was last drawn */
 };
 
@@ -67,7 +68,10 @@ static const struct argp_option option_list[] = {
 	{"keep", OPT_KEEP, "R", 0, "Share of columns that are broadcast, chosen from the starting weights (all)", 2},
 	{"keep-criterion", OPT_CRITERION, "NAME", 0, "magnitude (default), taylor or random", 2},
 	{"stand-in", OPT_STAND_IN, "NAME", 0,
-	 "For columns left out: zero (default), their mean in the readers' biases, or rescale the readers' weights", 2},
+	 "For columns left out: zero, their mean in the readers' biases (default with --init, unless chosen "
+	 "gradually), or "
+	 "rescale the readers' weights",
+	 2},
 	{"keep-epochs", OPT_KEEP_EPOCHS, "N", 0, "Reach --keep gradually, over N epochs (0: at once)", 2},
 	{"message-dropout", OPT_MESSAGE_DROPOUT, "P", 0, "Lose messages with this probability while training (0)", 2},
 	{"dropout-kind", OPT_DROPOUT_KIND, "KINDS", 0, "Of link,receiver,sender (link)", 2},
@@ -182,6 +186,7 @@ static error_t parse_devices(int key, char *text, struct argp_state *state)
 			argp_error(state, "--keep-criterion: %s", error.text);
 		return 0;
 	case OPT_STAND_IN:
+		a->stand_in_given = true;
 		if (cats_stand_in_parse(&o->stand_in, text, &error) < 0)
 			argp_error(state, "--stand-in: %s", error.text);
 		return 0;
@@ -271,6 +276,9 @@ static void finish_options(struct arguments *a, const struct argp_state *state)
 		argp_error(state, "--keep-epochs needs --keep");
 	if (o->keep_epochs >= o->epochs)
 		argp_error(state, "--keep-epochs must be below --epochs");
+	/* A trained model's columns have a mean that its readers count on; random weights' have none yet. */
+	if (!a->stand_in_given && o->init != NULL && o->keep > 0 && o->keep_epochs == 0)
+		o->stand_in = CATS_STAND_IN_MEAN;
 	if (cats_loss_kinds(&o->messages, a->dropout_kind, a->message_dropout, &error) < 0)
 		argp_error(state, "--dropout-kind: %s", error.text);
 }
