@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "deploy/quantile.h"
 #include "deploy/replay.h"
 #include "deploy/samples.h"
 #include "deploy/score.h"
@@ -251,30 +252,14 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 
 /* ---- Sums ---- */
 
-static int ascending(const void *a, const void *b)
-{
-	const cats_time x = *(const cats_time *)a, y = *(const cats_time *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The least of `times`, in order, that a share of them does not exceed. */
-static double quantile_us(const cats_time *times, size_t count, double share)
-{
-	size_t rank = (size_t)(share * (double)count + 0.999999);
-
-	rank = rank < 1 ? 1 : rank > count ? count : rank;
-	return cats_time_us(times[rank - 1]);
-}
-
 static void order_latencies(struct cats_emulation_result *out, const struct run *run, cats_time *latencies)
 {
 	for (size_t s = 0; s < run->count; s++)
 		latencies[s] = run->outcomes[s].latency;
-	qsort(latencies, run->count, sizeof *latencies, ascending);
-	out->latency_p50_us = quantile_us(latencies, run->count, 0.5);
-	out->latency_p90_us = quantile_us(latencies, run->count, 0.9);
-	out->latency_max_us = quantile_us(latencies, run->count, 1);
+	cats_quantile_sort(latencies, run->count);
+	out->latency_p50_us = cats_quantile_us(latencies, run->count, 0.5);
+	out->latency_p90_us = cats_quantile_us(latencies, run->count, 0.9);
+	out->latency_max_us = cats_quantile_us(latencies, run->count, 1);
 }
 
 static void add_samples(struct cats_emulation_result *out, const struct run *run)
