@@ -67,7 +67,7 @@ WRAP(CATS_PHASE_PRODUCTS, cblas_sgemm,
       float alpha, const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc),
      (order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 WRAP(CATS_PHASE_NORMS, cats_norm_forward,
-     (cats_real * y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at, struct cats_panel x,
+     (cats_real * y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at, struct cats_submatrix x,
       const cats_real *gain, const cats_real *bias, enum cats_norm norm, cats_real eps, size_t width),
      (y, xhat, rstd, at, x, gain, bias, norm, eps, width))
 WRAP(CATS_PHASE_NORMS, cats_norm_replay,
@@ -75,21 +75,22 @@ WRAP(CATS_PHASE_NORMS, cats_norm_replay,
       const cats_real *bias, enum cats_norm norm, size_t width),
      (y, xhat, at, gain, bias, norm, width))
 WRAP(CATS_PHASE_NORMS, cats_norm_backward,
-     (struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
+     (struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
       const cats_real *rstd, const struct cats_reception *at, const cats_real *gain, enum cats_norm norm, size_t width),
      (dx, d_gain, d_bias, dy, xhat, rstd, at, gain, norm, width))
 WRAP(CATS_PHASE_NORMS, cats_gather,
-     (cats_real * view, const struct cats_reception *at, struct cats_panel x, size_t width), (view, at, x, width))
+     (cats_real * view, const struct cats_reception *at, struct cats_submatrix x, size_t width), (view, at, x, width))
 WRAP(CATS_PHASE_NORMS, cats_scatter_add,
-     (struct cats_panel dx, const cats_real *view, const struct cats_reception *at, size_t width),
+     (struct cats_submatrix dx, const cats_real *view, const struct cats_reception *at, size_t width),
      (dx, view, at, width))
 WRAP(CATS_PHASE_ATTENTION, cats_attention_forward,
-     (struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
+     (struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k, struct cats_submatrix v,
       const struct cats_head *head),
      (o, p, q, k, v, head))
 WRAP(CATS_PHASE_ATTENTION, cats_attention_backward,
-     (struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o, const cats_real *p,
-      struct cats_panel q, struct cats_panel k, struct cats_panel v, const struct cats_head *head, cats_real *ds),
+     (struct cats_submatrix dq, struct cats_submatrix dk, struct cats_submatrix dv, struct cats_submatrix d_o,
+      const cats_real *p, struct cats_submatrix q, struct cats_submatrix k, struct cats_submatrix v,
+      const struct cats_head *head, cats_real *ds),
      (dq, dk, dv, d_o, p, q, k, v, head, ds))
 WRAP(CATS_PHASE_INPUT, cats_feed_fill,
      (float *input, void *scratch, const struct cats_feed *feed, const uint32_t *samples, uint32_t B, uint64_t key),

@@ -64,8 +64,9 @@ static inline void softmax(cats_real *p, size_t stride, uint32_t keys, uint32_t 
 			p[u * stride + i] /= sum[i];
 }
 
-static inline void forward_samples(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
-				   struct cats_panel v, const struct cats_head *h, uint32_t b, uint32_t n)
+static inline void forward_samples(struct cats_submatrix o, cats_real *p, struct cats_submatrix q,
+				   struct cats_submatrix k, struct cats_submatrix v, const struct cats_head *h,
+				   uint32_t b, uint32_t n)
 {
 	const size_t B = h->B;
 	const cats_real scale = 1 / (cats_real)sqrt((double)h->d);
@@ -91,15 +92,15 @@ static inline void forward_samples(struct cats_panel o, cats_real *p, struct cat
  * keys and queries are the same. Needs n = LANES. On a Zen 4 core with heads of 8 columns and 32 tokens, attention's
  * share of a training step of 16 pruned devices fell from 36 % to 22 %. */
 
-/* column[c] = panel[c, at] */
-FORCED void load_column(lanes *column, struct cats_panel panel, size_t at, uint32_t d)
+/* column[c] = m[c, at] */
+FORCED void load_column(lanes *column, struct cats_submatrix m, size_t at, uint32_t d)
 {
-	UNROLLED for (uint32_t c = 0; c < d; c++) load(&column[c], panel.data + c * panel.stride + at);
+	UNROLLED for (uint32_t c = 0; c < d; c++) load(&column[c], m.data + c * m.stride + at);
 }
 
-FORCED void store_column(struct cats_panel panel, size_t at, const lanes *column, uint32_t d)
+FORCED void store_column(struct cats_submatrix m, size_t at, const lanes *column, uint32_t d)
 {
-	UNROLLED for (uint32_t c = 0; c < d; c++) store(panel.data + c * panel.stride + at, &column[c]);
+	UNROLLED for (uint32_t c = 0; c < d; c++) store(m.data + c * m.stride + at, &column[c]);
 }
 
 FORCED void clear_column(lanes *column, uint32_t d)
@@ -107,35 +108,35 @@ FORCED void clear_column(lanes *column, uint32_t d)
 	UNROLLED for (uint32_t c = 0; c < d; c++) column[c] = (lanes){0};
 }
 
-/* dot = Σ_c column[c] · panel[c, at] */
-FORCED void dot_column(lanes *dot, const lanes *column, struct cats_panel panel, size_t at, uint32_t d)
+/* dot = Σ_c column[c] · m[c, at] */
+FORCED void dot_column(lanes *dot, const lanes *column, struct cats_submatrix m, size_t at, uint32_t d)
 {
 	lanes value;
 
 	*dot = (lanes){0};
 	UNROLLED for (uint32_t c = 0; c < d; c++)
 	{
-		load(&value, panel.data + c * panel.stride + at);
+		load(&value, m.data + c * m.stride + at);
 		*dot += column[c] * value;
 	}
 }
 
-/* column[c] += weight · panel[c, at] */
-FORCED void add_column(lanes *column, const lanes *weight, struct cats_panel panel, size_t at, uint32_t d)
+/* column[c] += weight · m[c, at] */
+FORCED void add_column(lanes *column, const lanes *weight, struct cats_submatrix m, size_t at, uint32_t d)
 {
 	lanes value;
 
 	UNROLLED for (uint32_t c = 0; c < d; c++)
 	{
-		load(&value, panel.data + c * panel.stride + at);
+		load(&value, m.data + c * m.stride + at);
 		column[c] += *weight * value;
 	}
 }
 
 #define WIDEST_KNOWN 16
 
-FORCED void forward_lanes(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
-			  struct cats_panel v, const struct cats_head *h, uint32_t b, uint32_t d)
+FORCED void forward_lanes(struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k,
+			  struct cats_submatrix v, const struct cats_head *h, uint32_t b, uint32_t d)
 {
 	const size_t B = h->B;
 	const cats_real scale = 1 / (cats_real)sqrt((double)d);
@@ -162,8 +163,9 @@ FORCED void forward_lanes(struct cats_panel o, cats_real *p, struct cats_panel q
 }
 
 /* ds = p ∘ (dp - Σ dp ∘ p) / sqrt(d) and dq of every query. */
-FORCED void queries_backward(struct cats_panel dq, struct cats_panel d_o, const cats_real *p, struct cats_panel k,
-			     struct cats_panel v, const struct cats_head *h, cats_real *ds, uint32_t b, uint32_t d)
+FORCED void queries_backward(struct cats_submatrix dq, struct cats_submatrix d_o, const cats_real *p,
+			     struct cats_submatrix k, struct cats_submatrix v, const struct cats_head *h, cats_real *ds,
+			     uint32_t b, uint32_t d)
 {
 	const size_t B = h->B, row = (size_t)h->T * B;
 	const cats_real scale = 1 / (cats_real)sqrt((double)d);
@@ -192,8 +194,9 @@ FORCED void queries_backward(struct cats_panel dq, struct cats_panel d_o, const 
 }
 
 /* dk and dv of every key. */
-FORCED void keys_backward(struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o, const cats_real *p,
-			  struct cats_panel q, const struct cats_head *h, const cats_real *ds, uint32_t b, uint32_t d)
+FORCED void keys_backward(struct cats_submatrix dk, struct cats_submatrix dv, struct cats_submatrix d_o,
+			  const cats_real *p, struct cats_submatrix q, const struct cats_head *h, const cats_real *ds,
+			  uint32_t b, uint32_t d)
 {
 	const size_t B = h->B, row = (size_t)h->T * B;
 
@@ -213,8 +216,8 @@ FORCED void keys_backward(struct cats_panel dk, struct cats_panel dv, struct cat
 	}
 }
 
-void cats_attention_forward(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
-			    struct cats_panel v, const struct cats_head *h)
+void cats_attention_forward(struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k,
+			    struct cats_submatrix v, const struct cats_head *h)
 {
 	for (uint32_t b = 0; b < h->B; b += LANES)
 		if (h->B - b < LANES)
@@ -236,8 +239,9 @@ static inline void add_product(cats_real *restrict y, const cats_real *a, const 
 }
 
 /* Scores' gradient of query t: ds = p ∘ (dp - Σ dp ∘ p) / sqrt(d), dp = v · d_o. */
-static inline void scores_backward(cats_real *ds, const cats_real *row, struct cats_panel d_o, struct cats_panel v,
-				   const struct cats_head *h, uint32_t t, uint32_t keys, uint32_t b, uint32_t n)
+static inline void scores_backward(cats_real *ds, const cats_real *row, struct cats_submatrix d_o,
+				   struct cats_submatrix v, const struct cats_head *h, uint32_t t, uint32_t keys,
+				   uint32_t b, uint32_t n)
 {
 	const size_t B = h->B;
 	const cats_real scale = 1 / (cats_real)sqrt((double)h->d);
@@ -253,10 +257,10 @@ static inline void scores_backward(cats_real *ds, const cats_real *row, struct c
 			ds[u * B + i] = row[u * B + i] * (ds[u * B + i] - sum[i]) * scale;
 }
 
-static inline void backward_samples(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv,
-				    struct cats_panel d_o, const cats_real *p, struct cats_panel q, struct cats_panel k,
-				    struct cats_panel v, const struct cats_head *h, cats_real *ds, uint32_t b,
-				    uint32_t n)
+static inline void backward_samples(struct cats_submatrix dq, struct cats_submatrix dk, struct cats_submatrix dv,
+				    struct cats_submatrix d_o, const cats_real *p, struct cats_submatrix q,
+				    struct cats_submatrix k, struct cats_submatrix v, const struct cats_head *h,
+				    cats_real *ds, uint32_t b, uint32_t n)
 {
 	const size_t B = h->B, row = (size_t)h->T * B;
 
@@ -282,9 +286,9 @@ static inline void backward_samples(struct cats_panel dq, struct cats_panel dk, 
 	}
 }
 
-void cats_attention_backward(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o,
-			     const cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
-			     const struct cats_head *h, cats_real *ds)
+void cats_attention_backward(struct cats_submatrix dq, struct cats_submatrix dk, struct cats_submatrix dv,
+			     struct cats_submatrix d_o, const cats_real *p, struct cats_submatrix q,
+			     struct cats_submatrix k, struct cats_submatrix v, const struct cats_head *h, cats_real *ds)
 {
 	for (uint32_t b = 0; b < h->B; b += LANES)
 		if (h->B - b < LANES) {

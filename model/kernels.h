@@ -18,19 +18,21 @@
 #define cats_activation_forward CATS_REAL_NAME(cats_activation_forward)
 #define cats_activation_backward CATS_REAL_NAME(cats_activation_backward)
 
-/* A matrix of activations inside a larger one: element (row, i) at data[row * stride + i], i < width. */
-struct cats_panel {
+/* Activations that lie inside a larger matrix, whose rows are `stride` apart: element (row, i) at data[row * stride +
+ * i], i < width. */
+struct cats_submatrix {
 	cats_real *data;
 	size_t stride;
 };
 
 /* y[rows, width] = weight[rows, columns] · x[columns, width] + bias[rows]. */
-void cats_linear_forward(struct cats_panel y, const cats_real *weight, const cats_real *bias, struct cats_panel x,
-			 uint32_t rows, uint32_t columns, size_t width);
+void cats_linear_forward(struct cats_submatrix y, const cats_real *weight, const cats_real *bias,
+			 struct cats_submatrix x, uint32_t rows, uint32_t columns, size_t width);
 
 /* d_weight += dy · xᵀ, d_bias += row sums of dy, and, unless dx.data is NULL, dx = weightᵀ · dy. */
-void cats_linear_backward(struct cats_panel dx, cats_real *d_weight, cats_real *d_bias, struct cats_panel dy,
-			  const cats_real *weight, struct cats_panel x, uint32_t rows, uint32_t columns, size_t width);
+void cats_linear_backward(struct cats_submatrix dx, cats_real *d_weight, cats_real *d_bias, struct cats_submatrix dy,
+			  const cats_real *weight, struct cats_submatrix x, uint32_t rows, uint32_t columns,
+			  size_t width);
 
 /* One device at one site: its view, and what it received. received: [D sender, D receiver, T, B] or NULL. */
 struct cats_reception {
@@ -44,7 +46,7 @@ struct cats_reception {
 /* Gather x[all columns, width] for a device and normalise over what is available: xhat, y [view.count, width], both
  * contiguous, and rstd[width]. y = xhat · gain + bias, 0 where absent. */
 void cats_norm_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at,
-		       struct cats_panel x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
+		       struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
 		       cats_real eps, size_t width);
 
 /* y again, from xhat. */
@@ -52,13 +54,13 @@ void cats_norm_replay(cats_real *y, const cats_real *xhat, const struct cats_rec
 		      const cats_real *bias, enum cats_norm norm, size_t width);
 
 /* dx += gradient through the normalisation; d_gain, d_bias += likewise. dy may be overwritten. */
-void cats_norm_backward(struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
+void cats_norm_backward(struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
 			const cats_real *xhat, const cats_real *rstd, const struct cats_reception *at,
 			const cats_real *gain, enum cats_norm norm, size_t width);
 
 /* view[view.count, width] = available columns of x, absent ones 0; and its transpose, dx += view. */
-void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_panel x, size_t width);
-void cats_scatter_add(struct cats_panel dx, const cats_real *view, const struct cats_reception *at, size_t width);
+void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_submatrix x, size_t width);
+void cats_scatter_add(struct cats_submatrix dx, const cats_real *view, const struct cats_reception *at, size_t width);
 
 /* One head. q[d, queries, B], o[d, queries, B], k, v[d, T, B] with strides; p[queries, T, B] receives the
  * probabilities. Queries are rows 0 … queries - 1; causal masks key > query. */
@@ -66,13 +68,14 @@ struct cats_head {
 	uint32_t d, queries, T, B;
 	bool causal;
 };
-void cats_attention_forward(struct cats_panel o, cats_real *p, struct cats_panel q, struct cats_panel k,
-			    struct cats_panel v, const struct cats_head *head);
+void cats_attention_forward(struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k,
+			    struct cats_submatrix v, const struct cats_head *head);
 
 /* dq, dk, dv are written (not added to); ds[queries, T, B] is scratch. */
-void cats_attention_backward(struct cats_panel dq, struct cats_panel dk, struct cats_panel dv, struct cats_panel d_o,
-			     const cats_real *p, struct cats_panel q, struct cats_panel k, struct cats_panel v,
-			     const struct cats_head *head, cats_real *ds);
+void cats_attention_backward(struct cats_submatrix dq, struct cats_submatrix dk, struct cats_submatrix dv,
+			     struct cats_submatrix d_o, const cats_real *p, struct cats_submatrix q,
+			     struct cats_submatrix k, struct cats_submatrix v, const struct cats_head *head,
+			     cats_real *ds);
 
 /* h = act(z); dz = dh · act'(z), in place on dh. `count` elements. */
 void cats_activation_forward(cats_real *h, const cats_real *z, enum cats_activation activation, size_t count);

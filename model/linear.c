@@ -4,8 +4,8 @@
 
 #include <cblas.h>
 
-void cats_linear_forward(struct cats_panel y, const cats_real *weight, const cats_real *bias, struct cats_panel x,
-			 uint32_t rows, uint32_t columns, size_t width)
+void cats_linear_forward(struct cats_submatrix y, const cats_real *weight, const cats_real *bias,
+			 struct cats_submatrix x, uint32_t rows, uint32_t columns, size_t width)
 {
 	for (size_t r = 0; r < rows; r++)
 		for (size_t i = 0; i < width; i++)
@@ -15,8 +15,9 @@ void cats_linear_forward(struct cats_panel y, const cats_real *weight, const cat
 			  weight, (blasint)columns, x.data, (blasint)x.stride, 1, y.data, (blasint)y.stride);
 }
 
-void cats_linear_backward(struct cats_panel dx, cats_real *d_weight, cats_real *d_bias, struct cats_panel dy,
-			  const cats_real *weight, struct cats_panel x, uint32_t rows, uint32_t columns, size_t width)
+void cats_linear_backward(struct cats_submatrix dx, cats_real *d_weight, cats_real *d_bias, struct cats_submatrix dy,
+			  const cats_real *weight, struct cats_submatrix x, uint32_t rows, uint32_t columns,
+			  size_t width)
 {
 	for (size_t r = 0; r < rows; r++) {
 		cats_real sum = 0;

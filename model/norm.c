@@ -56,8 +56,8 @@ static void copy_received(cats_real *dst, const cats_real *src, const uint8_t *m
 }
 
 /* The rows of a block of columns, gathered into out[view.count, stride] from i0 on. */
-static void gather_block(cats_real *out, size_t stride, const struct cats_reception *at, struct cats_panel x, size_t i0,
-			 size_t n)
+static void gather_block(cats_real *out, size_t stride, const struct cats_reception *at, struct cats_submatrix x,
+			 size_t i0, size_t n)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
@@ -141,7 +141,7 @@ static bool is_whole(const struct cats_reception *at)
 /* What the block functions above do, in one pass over memory: rows of all columns are a power of two apart more often
  * than not, and then a second pass would find that they had driven each other out of the cache. */
 static void whole_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_view *view,
-			  struct cats_panel x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
+			  struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
 			  cats_real eps, size_t width, size_t i0)
 {
 	const cats_real share = 1 / (cats_real)view->count;
@@ -168,7 +168,7 @@ static void whole_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const 
 	}
 }
 
-static void whole_backward(struct cats_panel dx, const cats_real *dy, const cats_real *xhat, const cats_real *rstd,
+static void whole_backward(struct cats_submatrix dx, const cats_real *dy, const cats_real *xhat, const cats_real *rstd,
 			   const struct cats_view *view, const cats_real *gain, enum cats_norm norm, size_t width,
 			   size_t i0)
 {
@@ -229,7 +229,7 @@ static size_t whole_width(const struct cats_reception *at, size_t width)
 }
 
 void cats_norm_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at,
-		       struct cats_panel x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
+		       struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
 		       cats_real eps, size_t width)
 {
 	const size_t whole = whole_width(at, width);
@@ -289,7 +289,7 @@ static void affine_backward_block(cats_real *d_gain, cats_real *d_bias, cats_rea
 }
 
 /* dx += rstd · (g - mean(g) - xhat · mean(g · xhat)) over the available columns, g the gradient of xhat. */
-static void normalise_backward_block(struct cats_panel dx, const cats_real *dxhat, const cats_real *xhat,
+static void normalise_backward_block(struct cats_submatrix dx, const cats_real *dxhat, const cats_real *xhat,
 				     const cats_real *rstd, const struct cats_reception *at, enum cats_norm norm,
 				     size_t width, size_t i0, size_t n)
 {
@@ -325,7 +325,7 @@ static void normalise_backward_block(struct cats_panel dx, const cats_real *dxha
 	}
 }
 
-void cats_norm_backward(struct cats_panel dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
+void cats_norm_backward(struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
 			const cats_real *xhat, const cats_real *rstd, const struct cats_reception *at,
 			const cats_real *gain, enum cats_norm norm, size_t width)
 {
@@ -343,7 +343,7 @@ void cats_norm_backward(struct cats_panel dx, cats_real *d_gain, cats_real *d_bi
 	}
 }
 
-void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_panel x, size_t width)
+void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_submatrix x, size_t width)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
@@ -354,7 +354,7 @@ void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_p
 	}
 }
 
-void cats_scatter_add(struct cats_panel dx, const cats_real *view, const struct cats_reception *at, size_t width)
+void cats_scatter_add(struct cats_submatrix dx, const cats_real *view, const struct cats_reception *at, size_t width)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];

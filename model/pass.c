@@ -200,15 +200,15 @@ size_t cats_pass_bytes(const struct cats_pass *pass)
 
 /* ---- small things ---- */
 
-static struct cats_panel panel(const struct step *s, cats_real *array, size_t first_row)
+static struct cats_submatrix submatrix(const struct step *s, cats_real *array, size_t first_row)
 {
-	return (struct cats_panel){.data = array + first_row * s->width, .stride = s->width};
+	return (struct cats_submatrix){.data = array + first_row * s->width, .stride = s->width};
 }
 
 /* A device's view is stored without gaps: `width` is the number of its tokens times samples. */
-static struct cats_panel view_panel(cats_real *array, size_t width)
+static struct cats_submatrix view_matrix(cats_real *array, size_t width)
 {
-	return (struct cats_panel){.data = array, .stride = width};
+	return (struct cats_submatrix){.data = array, .stride = width};
 }
 
 static uint32_t tokens_at(const struct step *s, uint32_t site)
@@ -239,12 +239,12 @@ static bool is_plain(const struct cats_reception *at)
 }
 
 /* The view of `x` on a device: x itself where that is the same, else gathered into pass->y. */
-static struct cats_panel gathered(const struct step *s, const struct cats_reception *at, cats_real *x, size_t width)
+static struct cats_submatrix gathered(const struct step *s, const struct cats_reception *at, cats_real *x, size_t width)
 {
 	if (is_plain(at))
-		return panel(s, x, 0);
-	cats_gather(s->pass->y, at, panel(s, x, 0), width);
-	return view_panel(s->pass->y, width);
+		return submatrix(s, x, 0);
+	cats_gather(s->pass->y, at, submatrix(s, x, 0), width);
+	return view_matrix(s->pass->y, width);
 }
 
 #define DRAWS 4U /* elements that share a 64-bit draw, 16 bits each */
@@ -285,9 +285,9 @@ static void forward_embed(const struct step *s)
 	const struct cats_block *e = &s->views->embed;
 	cats_real *x = s->pass->x;
 
-	cats_linear_forward((struct cats_panel){x + first * s->B, s->width}, s->packed + e->weight, s->packed + e->bias,
-			    view_panel((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
-			    input_width);
+	cats_linear_forward((struct cats_submatrix){x + first * s->B, s->width}, s->packed + e->weight,
+			    s->packed + e->bias, view_matrix((cats_real *)(uintptr_t)s->in->input, input_width),
+			    e->rows, e->columns, input_width);
 	for (size_t f = 0; f < F; f++)
 		for (size_t t = 0; t < s->T; t++) {
 			cats_real *at = x + f * s->width + t * s->B;
@@ -302,13 +302,13 @@ static void forward_embed(const struct step *s)
 static void forward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
 			 const struct cats_gain *gain, size_t width)
 {
-	cats_norm_forward(s->pass->y, tape->xhat[at->device], tape->rstd[at->device], at, panel(s, s->pass->x, 0),
+	cats_norm_forward(s->pass->y, tape->xhat[at->device], tape->rstd[at->device], at, submatrix(s, s->pass->x, 0),
 			  s->packed + gain->weight, s->packed + gain->bias, s->c->norm, (cats_real)s->c->norm_eps,
 			  width);
 }
 
-static void forward_linear(const struct step *s, struct cats_panel y, const struct cats_block *block,
-			   struct cats_panel x, size_t width)
+static void forward_linear(const struct step *s, struct cats_submatrix y, const struct cats_block *block,
+			   struct cats_submatrix x, size_t width)
 {
 	cats_linear_forward(y, s->packed + block->weight, s->packed + block->bias, x, block->rows, block->columns,
 			    width);
@@ -363,8 +363,8 @@ static void forward_heads(const struct step *s, uint32_t n, uint32_t j)
 	for (uint32_t column = own.first; column < own.first + own.count; column += shape.d) {
 		const struct head_rows r = rows_of_head(s, own, column);
 
-		cats_attention_forward(panel(s, tape->o, r.o), tape->p + r.p, panel(s, tape->qkv, r.q),
-				       panel(s, tape->qkv, r.k), panel(s, tape->qkv, r.v), &shape);
+		cats_attention_forward(submatrix(s, tape->o, r.o), tape->p + r.p, submatrix(s, tape->qkv, r.q),
+				       submatrix(s, tape->qkv, r.k), submatrix(s, tape->qkv, r.v), &shape);
 	}
 }
 
@@ -385,13 +385,13 @@ static void forward_attn_in(const struct step *s, uint32_t n)
 			continue;
 		forward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
 		if (query_width == s->width) {
-			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first), &layer->qkv,
-				       view_panel(s->pass->y, s->width), s->width);
+			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first), &layer->qkv,
+				       view_matrix(s->pass->y, s->width), s->width);
 		} else {
-			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first), &q,
-				       view_panel(s->pass->y, s->width), query_width);
-			forward_linear(s, panel(s, tape->qkv, 3U * (size_t)own.first + own.count), &kv,
-				       view_panel(s->pass->y, s->width), s->width);
+			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first), &q,
+				       view_matrix(s->pass->y, s->width), query_width);
+			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first + own.count), &kv,
+				       view_matrix(s->pass->y, s->width), s->width);
 		}
 		forward_heads(s, n, j);
 	}
@@ -419,7 +419,7 @@ static void forward_residual(const struct step *s, uint32_t n, enum cats_site_ki
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
 
-		forward_linear(s, panel(s, s->pass->branch, own.first),
+		forward_linear(s, submatrix(s, s->pass->branch, own.first),
 			       kind == CATS_ATTN_OUT ? &layer->o : &layer->down, gathered(s, &at, from, width), width);
 	}
 	add_branch(s, site);
@@ -437,7 +437,7 @@ static void forward_ffn_in(const struct step *s, uint32_t n)
 		const struct cats_run own = cats_partition_run(s->c->d_ff, s->c->devices, j);
 
 		forward_norm(s, &at, &tape->norm2, &layer->norm2, width);
-		forward_linear(s, panel(s, tape->z, own.first), &layer->up, view_panel(s->pass->y, width), width);
+		forward_linear(s, submatrix(s, tape->z, own.first), &layer->up, view_matrix(s->pass->y, width), width);
 		for (uint32_t m = own.first; m < own.first + own.count; m++)
 			cats_activation_forward(tape->h + m * s->width, tape->z + m * s->width, s->c->activation,
 						width);
@@ -459,7 +459,8 @@ static void forward_head(const struct step *s)
 		if (own.count == 0)
 			continue;
 		forward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
-		forward_linear(s, panel(s, p->head, own.first), &s->views->head[j], view_panel(p->y, width), width);
+		forward_linear(s, submatrix(s, p->head, own.first), &s->views->head[j], view_matrix(p->y, width),
+			       width);
 	}
 	for (uint32_t o = 0; o < s->c->n_out; o++) {
 		const cats_real *from = p->head + o * s->width;
@@ -528,10 +529,10 @@ const cats_real *cats_pass_output(const struct cats_pass *pass)
 /* ---- backward ---- */
 
 /* Gradient of one linear layer and of its input view (into pass->dy). */
-static void backward_linear(const struct step *s, const struct cats_block *block, struct cats_panel dy,
-			    struct cats_panel x, size_t width, cats_real *dx)
+static void backward_linear(const struct step *s, const struct cats_block *block, struct cats_submatrix dy,
+			    struct cats_submatrix x, size_t width, cats_real *dx)
 {
-	cats_linear_backward(view_panel(dx, width), s->gradient + block->weight, s->gradient + block->bias, dy,
+	cats_linear_backward(view_matrix(dx, width), s->gradient + block->weight, s->gradient + block->bias, dy,
 			     s->packed + block->weight, x, block->rows, block->columns, width);
 }
 
@@ -547,9 +548,9 @@ static void replay_norm(const struct step *s, const struct cats_reception *at, c
 static void backward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
 			  const struct cats_gain *gain, size_t width)
 {
-	cats_norm_backward(panel(s, s->pass->dx, 0), s->gradient + gain->weight, s->gradient + gain->bias, s->pass->dy,
-			   tape->xhat[at->device], tape->rstd[at->device], at, s->packed + gain->weight, s->c->norm,
-			   width);
+	cats_norm_backward(submatrix(s, s->pass->dx, 0), s->gradient + gain->weight, s->gradient + gain->bias,
+			   s->pass->dy, tape->xhat[at->device], tape->rstd[at->device], at, s->packed + gain->weight,
+			   s->c->norm, width);
 }
 
 static void backward_head(const struct step *s, const cats_real *d_output)
@@ -573,8 +574,8 @@ static void backward_head(const struct step *s, const cats_real *d_output)
 		if (own.count == 0)
 			continue;
 		replay_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
-		backward_linear(s, &s->views->head[j], panel(s, p->head, own.first), view_panel(p->y, width), width,
-				p->dy);
+		backward_linear(s, &s->views->head[j], submatrix(s, p->head, own.first), view_matrix(p->y, width),
+				width, p->dy);
 		backward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
 	}
 }
@@ -601,9 +602,9 @@ static void backward_residual(const struct step *s, uint32_t n, enum cats_site_k
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
 
-		backward_linear(s, kind == CATS_ATTN_OUT ? &layer->o : &layer->down, panel(s, p->branch, own.first),
+		backward_linear(s, kind == CATS_ATTN_OUT ? &layer->o : &layer->down, submatrix(s, p->branch, own.first),
 				gathered(s, &at, from, width), width, p->dy);
-		cats_scatter_add(panel(s, p->dwide, 0), p->dy, &at, width);
+		cats_scatter_add(submatrix(s, p->dwide, 0), p->dy, &at, width);
 	}
 }
 
@@ -622,7 +623,7 @@ static void backward_ffn_in(const struct step *s, uint32_t n)
 			cats_activation_backward(s->pass->dwide + m * s->width, tape->z + m * s->width,
 						 s->c->activation, width);
 		replay_norm(s, &at, &tape->norm2, &layer->norm2, width);
-		backward_linear(s, &layer->up, panel(s, s->pass->dwide, own.first), view_panel(s->pass->y, width),
+		backward_linear(s, &layer->up, submatrix(s, s->pass->dwide, own.first), view_matrix(s->pass->y, width),
 				width, s->pass->dy);
 		backward_norm(s, &at, &tape->norm2, &layer->norm2, width);
 	}
@@ -637,9 +638,10 @@ static void backward_heads(const struct step *s, uint32_t n, struct cats_run own
 	for (uint32_t column = own.first; column < own.first + own.count; column += shape.d) {
 		const struct head_rows r = rows_of_head(s, own, column);
 
-		cats_attention_backward(panel(s, p->dqkv, r.q), panel(s, p->dqkv, r.k), panel(s, p->dqkv, r.v),
-					panel(s, p->dwide, r.o), tape->p + r.p, panel(s, tape->qkv, r.q),
-					panel(s, tape->qkv, r.k), panel(s, tape->qkv, r.v), &shape, p->ds);
+		cats_attention_backward(submatrix(s, p->dqkv, r.q), submatrix(s, p->dqkv, r.k),
+					submatrix(s, p->dqkv, r.v), submatrix(s, p->dwide, r.o), tape->p + r.p,
+					submatrix(s, tape->qkv, r.q), submatrix(s, tape->qkv, r.k),
+					submatrix(s, tape->qkv, r.v), &shape, p->ds);
 	}
 }
 
@@ -666,8 +668,8 @@ static void backward_attn_in(const struct step *s, uint32_t n)
 		backward_heads(s, n, own);
 		clear_unasked_queries(s, own, width_at(s, n * 4U + CATS_ATTN_OUT));
 		replay_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
-		backward_linear(s, &layer->qkv, panel(s, s->pass->dqkv, 3U * (size_t)own.first),
-				view_panel(s->pass->y, s->width), s->width, s->pass->dy);
+		backward_linear(s, &layer->qkv, submatrix(s, s->pass->dqkv, 3U * (size_t)own.first),
+				view_matrix(s->pass->y, s->width), s->width, s->pass->dy);
 		backward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
 	}
 }
@@ -690,9 +692,9 @@ static void backward_embed(const struct step *s)
 			if (t < first)
 				s->gradient[s->views->cls + f] += sum;
 		}
-	cats_linear_backward((struct cats_panel){NULL, 0}, s->gradient + e->weight, s->gradient + e->bias,
-			     (struct cats_panel){dx + first * s->B, s->width}, s->packed + e->weight,
-			     view_panel((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
+	cats_linear_backward((struct cats_submatrix){NULL, 0}, s->gradient + e->weight, s->gradient + e->bias,
+			     (struct cats_submatrix){dx + first * s->B, s->width}, s->packed + e->weight,
+			     view_matrix((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
 			     input_width);
 }
 

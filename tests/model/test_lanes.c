@@ -71,12 +71,12 @@ static void free_arrays(struct head_arrays *a)
 
 static void attend(struct head_arrays *a, const struct cats_head *h)
 {
-	const struct cats_panel q = {a->q, a->stride}, k = {a->k, a->stride}, v = {a->v, a->stride};
+	const struct cats_submatrix q = {a->q, a->stride}, k = {a->k, a->stride}, v = {a->v, a->stride};
 
-	cats_attention_forward((struct cats_panel){a->o, a->stride}, a->p, q, k, v, h);
-	cats_attention_backward((struct cats_panel){a->dq, a->stride}, (struct cats_panel){a->dk, a->stride},
-				(struct cats_panel){a->dv, a->stride}, (struct cats_panel){a->d_o, a->stride}, a->p, q,
-				k, v, h, a->ds);
+	cats_attention_forward((struct cats_submatrix){a->o, a->stride}, a->p, q, k, v, h);
+	cats_attention_backward((struct cats_submatrix){a->dq, a->stride}, (struct cats_submatrix){a->dk, a->stride},
+				(struct cats_submatrix){a->dv, a->stride}, (struct cats_submatrix){a->d_o, a->stride},
+				a->p, q, k, v, h, a->ds);
 }
 
 /* Sample b of [d, tokens, B] rows. */
@@ -191,11 +191,11 @@ static struct norm_arrays normalise(const struct cats_reception *at, const doubl
 
 	assert_true(a.dx && a.d_gain && a.d_bias && copy);
 	memcpy(copy, dy, count * width * sizeof *copy);
-	cats_norm_forward(a.y, a.xhat, a.rstd, at, (struct cats_panel){(double *)(uintptr_t)x, stride}, gain, bias,
+	cats_norm_forward(a.y, a.xhat, a.rstd, at, (struct cats_submatrix){(double *)(uintptr_t)x, stride}, gain, bias,
 			  norm, 1e-5, width);
 	cats_norm_replay(a.again, a.xhat, at, gain, bias, norm, width);
-	cats_norm_backward((struct cats_panel){a.dx, stride}, a.d_gain, a.d_bias, copy, a.xhat, a.rstd, at, gain, norm,
-			   width);
+	cats_norm_backward((struct cats_submatrix){a.dx, stride}, a.d_gain, a.d_bias, copy, a.xhat, a.rstd, at, gain,
+			   norm, width);
 	free(copy);
 	assert_true(a.y[count * width] == GUARD && a.again[count * width] == GUARD && a.rstd[width] == GUARD);
 	return a;
