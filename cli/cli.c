@@ -73,10 +73,33 @@ bool cats_common_option(struct cats_common *common, int key, const char *text, c
 	}
 }
 
+void cats_arguments_distinct(const struct argp_state *state, const struct cats_output *outputs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (outputs[i].path != NULL && outputs[j].path != NULL &&
+			    strcmp(outputs[i].path, outputs[j].path) == 0)
+				argp_error(state, "%s and %s: \"%s\": they must be different files", outputs[j].option,
+					   outputs[i].option, outputs[i].path);
+}
+
 int cats_report_failure(enum cats_status status, const struct cats_error *error)
 {
 	fprintf(stderr, "cats: %s\n", error->text[0] != '\0' ? error->text : "failed");
 	return status == CATS_ERR_USAGE ? 2 : 1;
+}
+
+double cats_rounded(double x, double unit)
+{
+	return (double)(int64_t)(x / unit + 0.5) * unit;
+}
+
+void cats_add_numbers(cJSON *object, const char *key, const double *values, size_t count, double unit)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, key);
+
+	for (size_t i = 0; i < count; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateNumber(cats_rounded(values[i], unit)));
 }
 
 static void print_value(const cJSON *item)

@@ -59,8 +59,19 @@ struct cats_common {
 /* True when the key was one of them. */
 bool cats_common_option(struct cats_common *common, int key, const char *text, const struct argp_state *state);
 
+/* Files that a command writes: two options with one path end the program with status 2, for one would overwrite the
+ * other. A path may be NULL. */
+struct cats_output {
+	const char *option, *path;
+};
+void cats_arguments_distinct(const struct argp_state *state, const struct cats_output *outputs, size_t count);
+
 /* "cats: " and the error's line on stderr; the exit status that belongs to `status`. */
 int cats_report_failure(enum cats_status status, const struct cats_error *error);
+
+/* To a multiple of `unit`: figures are printed with the digits that mean something. */
+double cats_rounded(double x, double unit);
+void cats_add_numbers(cJSON *object, const char *key, const double *values, size_t count, double unit);
 
 /* Prints an object's members as JSON or as a two-column table, frees it; returns the exit status. */
 int cats_print_result(cJSON *object, const struct cats_common *common);

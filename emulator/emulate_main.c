@@ -6,102 +6,50 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/radio.h"
 #include "deploy/recording.h"
 #include "emulator/emulate.h"
-#include "train/batch.h"
 
 struct arguments {
 	struct cats_common common;
-	const char *plan, *data, *firmware, *topology, *faults, *serial, *instructions, *csv, *pcapng, *timeline;
-	uint64_t limit;
-	double link_loss, bursts;
-	uint32_t drift_ppm, node;
+	struct cats_radio_arguments radio;
+	const char *firmware, *serial, *instructions;
+	uint32_t node;
 	bool strict, slow_ccm;
 };
 
 enum own_option {
-	OPT_DATA = CATS_OPTION_OWN,
-	OPT_LIMIT,
-	OPT_FIRMWARE,
-	OPT_TOPOLOGY,
-	OPT_LINK_LOSS,
-	OPT_INTERFERENCE,
-	OPT_DRIFT,
-	OPT_FAULTS,
+	OPT_FIRMWARE = CATS_OPTION_OWN,
 	OPT_STRICT,
 	OPT_SLOW_CCM,
 	OPT_SERIAL,
 	OPT_INSTRUCTIONS,
 	OPT_NODE,
-	OPT_TRACE,
-	OPT_PCAPNG,
-	OPT_TIMELINE,
 };
 
 static const struct argp_option option_list[] = {
-	{"data", OPT_DATA, "DATA", 0, "As for cats eval; without a split its test samples", 1},
-	{"limit", OPT_LIMIT, "N", 0, "The first N samples only", 1},
+	CATS_RADIO_OPTIONS("Kill and reboot nodes as a script says (as for cats simulate)", "the first 16 samples"),
 	{"firmware", OPT_FIRMWARE, "FILE", 0, "The firmware's ELF (images/firmware.elf beside this program)", 1},
-	{"topology", OPT_TOPOLOGY, "WHERE", 0, "full (default), line:K, grid:RxC, or a file", 1},
-	{"link-loss", OPT_LINK_LOSS, "P", 0, "Each frame is lost at each receiver with this probability (0)", 1},
-	{"interference", OPT_INTERFERENCE, "P", 0, "Share of time with a strong interferer, in bursts of 0.5 ms (0)",
-	 1},
-	{"drift", OPT_DRIFT, "PPM", 0, "Clocks are off by up to this, either way (40)", 1},
-	{"faults", OPT_FAULTS, "FILE", 0, "Kill and reboot nodes as a script says (as for cats simulate)", 1},
 	{"strict", OPT_STRICT, NULL, 0, "Watch every access for alignment; several times slower", 1},
 	{"slow-ccm", OPT_SLOW_CCM, NULL, 0, "CCM takes 4 us for every byte, as silicon may do", 1},
 	{"serial", OPT_SERIAL, "FILE", 0, "What all nodes say over their serial lines in the first 16 samples", 2},
 	{"instructions", OPT_INSTRUCTIONS, "FILE", 0,
 	 "What --node executes for the first sample, instruction by instruction", 2},
 	{"node", OPT_NODE, "N", 0, "Whose instructions (0)", 2},
-	{"trace", OPT_TRACE, "FILE", 0, "Every transmission and reception of the first 16 samples, as CSV", 2},
-	{"pcapng", OPT_PCAPNG, "FILE", 0, "The same as a capture for Wireshark", 2},
-	{"timeline", OPT_TIMELINE, "FILE", 0, "The first sample's inference as SVG, a row a node", 2},
 	CATS_COMMON_OPTIONS,
 	{0},
 };
-
-static void check_files(const struct arguments *a, const struct argp_state *state)
-{
-	const char *const files[] = {a->serial, a->instructions, a->csv, a->pcapng, a->timeline};
-
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		for (size_t j = 0; j < i; j++)
-			if (files[i] != NULL && files[j] != NULL && strcmp(files[i], files[j]) == 0)
-				argp_error(state, "--serial, --instructions, --trace, --pcapng and --timeline must be "
-						  "different files");
-}
+_Static_assert(CATS_EMULATION_BLOCK == 16, "option_list says so");
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 
-	if (cats_common_option(&a->common, key, text, state))
+	if (cats_common_option(&a->common, key, text, state) || cats_radio_argument(&a->radio, key, text, state))
 		return 0;
 	switch (key) {
-	case OPT_DATA:
-		a->data = text;
-		return 0;
-	case OPT_LIMIT:
-		a->limit = cats_argument_count(state, "--limit", text, 1, SIZE_MAX);
-		return 0;
 	case OPT_FIRMWARE:
 		a->firmware = text;
-		return 0;
-	case OPT_TOPOLOGY:
-		a->topology = text;
-		return 0;
-	case OPT_LINK_LOSS:
-		a->link_loss = cats_argument_number(state, "--link-loss", text, 0, 1);
-		return 0;
-	case OPT_INTERFERENCE:
-		a->bursts = cats_argument_number(state, "--interference", text, 0, 1);
-		return 0;
-	case OPT_DRIFT:
-		a->drift_ppm = (uint32_t)cats_argument_count(state, "--drift", text, 0, CATS_CLOCK_DRIFT_PPM_MAX);
-		return 0;
-	case OPT_FAULTS:
-		a->faults = text;
 		return 0;
 	case OPT_STRICT:
 		a->strict = true;
@@ -118,25 +66,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case OPT_NODE:
 		a->node = (uint32_t)cats_argument_count(state, "--node", text, 0, CATS_DEVICES_MAX - 1U);
 		return 0;
-	case OPT_TRACE:
-		a->csv = text;
+	case ARGP_KEY_END: {
+		const struct cats_output own[] = {{"--serial", a->serial}, {"--instructions", a->instructions}};
+
+		cats_radio_arguments_check(&a->radio, own, sizeof own / sizeof *own, state);
 		return 0;
-	case OPT_PCAPNG:
-		a->pcapng = text;
-		return 0;
-	case OPT_TIMELINE:
-		a->timeline = text;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->plan != NULL)
-			argp_error(state, "\"%s\": only one PLAN", text);
-		a->plan = text;
-		return 0;
-	case ARGP_KEY_END:
-		if (a->plan == NULL || a->data == NULL)
-			argp_error(state, "PLAN and --data are needed");
-		check_files(a, state);
-		return 0;
+	}
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -153,19 +88,6 @@ static void show(void *context, size_t done, size_t of)
 
 /* ---- What it prints ---- */
 
-static double rounded(double x, double unit)
-{
-	return (double)(int64_t)(x / unit + 0.5) * unit;
-}
-
-static void add_list(cJSON *object, const char *name, const double *values, uint32_t count, double unit)
-{
-	cJSON *list = cJSON_AddArrayToObject(object, name);
-
-	for (uint32_t i = 0; i < count; i++)
-		cJSON_AddItemToArray(list, cJSON_CreateNumber(rounded(values[i], unit)));
-}
-
 static void add_memory(cJSON *object, const struct cats_emulation_result *r)
 {
 	cJSON *stack = cJSON_AddArrayToObject(object, "stack_bytes");
@@ -181,15 +103,6 @@ static void add_memory(cJSON *object, const struct cats_emulation_result *r)
 	}
 }
 
-static void add_latency(cJSON *object, const struct cats_emulation_result *r)
-{
-	cJSON *latency = cJSON_AddObjectToObject(object, "latency_us");
-
-	cJSON_AddNumberToObject(latency, "p50", rounded(r->latency_p50_us, 1));
-	cJSON_AddNumberToObject(latency, "p90", rounded(r->latency_p90_us, 1));
-	cJSON_AddNumberToObject(latency, "max", rounded(r->latency_max_us, 1));
-}
-
 static cJSON *describe(const struct cats_emulation_result *r, const struct arguments *a)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -198,8 +111,7 @@ static cJSON *describe(const struct cats_emulation_result *r, const struct argum
 	cJSON_AddNumberToObject(object, "value", r->value);
 	cJSON_AddNumberToObject(object, "samples", (double)r->samples);
 	cJSON_AddNumberToObject(object, "devices", r->devices);
-	cJSON_AddStringToObject(object, "topology", a->topology != NULL ? a->topology : "full");
-	cJSON_AddNumberToObject(object, "link_loss", a->link_loss);
+	cats_radio_arguments_describe(object, &a->radio);
 	cJSON_AddNumberToObject(object, "received_share",
 				r->expected > 0 ? (double)r->arrived / (double)r->expected : 1);
 	cJSON_AddNumberToObject(object, "missing_results", (double)r->missing);
@@ -209,14 +121,14 @@ static cJSON *describe(const struct cats_emulation_result *r, const struct argum
 	cJSON_AddNumberToObject(object, "different_bytes", (double)r->different_bytes);
 	if (r->different_bytes > 0)
 		cJSON_AddStringToObject(object, "difference", r->difference);
-	add_latency(object, r);
-	cJSON_AddNumberToObject(object, "air_us", rounded(r->air_us, 1));
+	cats_radio_add_latency(object, r->latency_p50_us, r->latency_p90_us, r->latency_max_us);
+	cJSON_AddNumberToObject(object, "air_us", cats_rounded(r->air_us, 1));
 	cJSON_AddNumberToObject(object, "frames", r->frames);
-	add_list(object, "instructions", r->instructions, r->devices, 1);
-	add_list(object, "cpu_us", r->cpu_us, r->devices, 1);
-	add_list(object, "send_us", r->send_us, r->devices, 1);
-	add_list(object, "receive_us", r->hear_us, r->devices, 1);
-	add_list(object, "energy_uj", r->energy_uj, r->devices, 0.1);
+	cats_add_numbers(object, "instructions", r->instructions, r->devices, 1);
+	cats_add_numbers(object, "cpu_us", r->cpu_us, r->devices, 1);
+	cats_add_numbers(object, "send_us", r->send_us, r->devices, 1);
+	cats_add_numbers(object, "receive_us", r->hear_us, r->devices, 1);
+	cats_add_numbers(object, "energy_uj", r->energy_uj, r->devices, 0.1);
 	add_memory(object, r);
 	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
 	return object;
@@ -228,62 +140,45 @@ static enum cats_status emulate(struct cats_emulation_result *result, const stru
 				const struct cats_elf *firmware, struct arguments *a, struct cats_recording *recording,
 				struct cats_error *error)
 {
-	const struct cats_dataset_options wanted = {.fallback = CATS_SPLIT_TEST,
-						    .window = cats_feed_window(&plan->integer.config)};
+	const struct cats_dataset_options wanted = cats_radio_arguments_data(plan);
 	const struct cats_emulation_options options = {
-		.limit = a->limit,
-		.topology = a->topology,
-		.faults = a->faults,
-		.link_loss = a->link_loss,
-		.burst_share = a->bursts,
-		.drift_ppm = a->drift_ppm,
+		.limit = a->radio.limit,
+		.topology = a->radio.topology,
+		.faults = a->radio.faults,
+		.link_loss = a->radio.link_loss,
+		.burst_share = a->radio.interference,
+		.drift_ppm = a->radio.drift_ppm,
 		.seed = a->common.seed,
 		.strict = a->strict,
 		.ccm_keeps_rate = a->slow_ccm,
 		.traced = a->node,
 		.trace = a->instructions,
 		.serial = a->serial,
-		.observer = a->csv || a->pcapng || a->timeline ? cats_recording_observer(recording)
-							       : (struct cats_observer){0},
+		.observer = a->radio.trace || a->radio.pcapng || a->radio.timeline ? cats_recording_observer(recording)
+										   : (struct cats_observer){0},
 		.crew = {.threads = a->common.threads, .progress = show, .context = a, .stop = cats_catch_signals()},
 	};
 	struct cats_dataset data = {0};
-	enum cats_status status = cats_dataset_open(&data, a->data, &wanted, error);
+	enum cats_status status = cats_dataset_open(&data, a->radio.data, &wanted, error);
 
 	if (status == CATS_OK && a->node >= plan->facts.device_count)
-		status = cats_fail(error, CATS_ERR_USAGE, "--node %u: %s has nodes 0 to %u", a->node, a->plan,
+		status = cats_fail(error, CATS_ERR_USAGE, "--node %u: %s has nodes 0 to %u", a->node, a->radio.plan,
 				   plan->facts.device_count - 1U);
 	if (status == CATS_OK)
-		status = cats_emulate(result, plan, firmware, &data, a->data, &options, error);
+		status = cats_emulate(result, plan, firmware, &data, a->radio.data, &options, error);
 	cats_dataset_free(&data);
 	return status;
-}
-
-/* Of a path: what follows the last slash that something follows. */
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
 static enum cats_status emulate_recorded(struct cats_emulation_result *result, const struct cats_plan *plan,
 					 const struct cats_elf *firmware, struct arguments *a, struct cats_error *error)
 {
 	char title[256];
-	const struct cats_recording_options options = {
-		.csv = a->csv,
-		.pcapng = a->pcapng,
-		.timeline = a->timeline,
-		.title = title,
-		.nodes = plan->facts.device_count,
-		.config = &plan->integer.config,
-	};
+	const struct cats_recording_options options =
+		cats_radio_arguments_recording(title, &a->radio, plan, "emulated nRF52840");
 	struct cats_recording *recording;
 	enum cats_status status = cats_recording_create(&recording, &options, error);
 
-	snprintf(title, sizeof title, "One inference of %u emulated nRF52840: %s, link loss %g %%", options.nodes,
-		 last_part(a->plan), 100 * a->link_loss);
 	if (status == CATS_OK)
 		status = emulate(result, plan, firmware, a, recording, error);
 	if (status == CATS_OK)
@@ -328,7 +223,7 @@ int main(int argc, char **argv)
 					 NULL,
 					 NULL,
 					 NULL};
-	struct arguments a = {.drift_ppm = CATS_CLOCK_DRIFT_PPM_MAX};
+	struct arguments a = {.radio = CATS_RADIO_DEFAULTS};
 	struct cats_emulation_result result = {0};
 	struct cats_plan plan = {0};
 	struct cats_elf firmware = {0};
@@ -340,7 +235,7 @@ int main(int argc, char **argv)
 	cats_arguments(&argp, argc, argv, &a);
 	status = load_firmware(&firmware, &a, &error);
 	if (status == CATS_OK)
-		status = cats_plan_load(&plan, a.plan, &error);
+		status = cats_plan_load(&plan, a.radio.plan, &error);
 	if (status == CATS_OK)
 		status = emulate_recorded(&result, &plan, &firmware, &a, &error);
 	cats_bar_clear(&a.common);
