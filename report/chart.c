@@ -19,7 +19,10 @@ static const char *const hues[CATS_CHART_HUES] = {
 #define MARGIN 24.0
 #define TITLE_HEIGHT 34.0       /* of the chart, when it has a title */
 #define PANEL_TITLE_HEIGHT 24.0 /* of a panel, when it has one */
-#define Y_AXIS_WIDTH 58.0       /* label, numbers */
+#define NUMBER_GAP 8.0          /* between a number and the axis */
+#define LABEL_GAP 9.0           /* between the numbers and the baseline of the y label: its descenders are 4 long */
+#define LABEL_HEIGHT 12.0       /* of the y label above its baseline */
+#define Y_AXIS_WIDTH_LEAST 58.0 /* label, numbers */
 #define X_AXIS_HEIGHT 50.0      /* numbers, label */
 #define PANEL_GAP 18.0
 #define LEGEND_LINE 23.0
@@ -42,6 +45,7 @@ struct canvas {
 	int x_mark_count;            /* 0: the axis' marks */
 	size_t columns, rows;        /* of panels */
 	double panel_width, panel_height, panel_title, top;
+	double y_axis_width; /* label, numbers */
 };
 
 /* ---- What can be drawn ---- */
@@ -130,6 +134,28 @@ static bool marks_fit(const struct canvas *canvas)
 	return canvas->x_mark_count > 1;
 }
 
+/* At most, of .number's 12 pixels: advance widths of DejaVu Sans, the widest family that charts ask for. */
+static double number_width(const char *number)
+{
+	double width = 0.0;
+
+	for (; *number; number++)
+		width += *number == '.' ? 3.9 : *number == '-' ? 4.4 : *number == '+' ? 10.1 : 7.7;
+	return width;
+}
+
+static double y_axis_width(const struct cats_axis *axis)
+{
+	double widest = 0.0;
+
+	for (int i = 0; i < axis->marks; i++) {
+		char label[CATS_AXIS_LABEL_BYTES];
+
+		widest = fmax(widest, number_width(cats_axis_label(label, axis, i)));
+	}
+	return fmax(Y_AXIS_WIDTH_LEAST, NUMBER_GAP + widest + LABEL_GAP + LABEL_HEIGHT);
+}
+
 static void fit_axes(struct canvas *canvas)
 {
 	const struct cats_chart *chart = canvas->chart;
@@ -160,6 +186,7 @@ static void fit_axes(struct canvas *canvas)
 		canvas->y = cats_axis_fixed(chart->y_min, chart->y_max, 6);
 	else
 		canvas->y = cats_axis_fit(y_low, y_high, 6);
+	canvas->y_axis_width = y_axis_width(&canvas->y);
 }
 
 /* ---- SVG ---- */
@@ -213,7 +240,7 @@ static void put_y_axis(const struct canvas *canvas, const struct box *box)
 
 		fprintf(canvas->out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#E3E3E3\"/>\n",
 			box->left, y, box->left + box->width, y);
-		put_label(canvas->out, box->left - 8.0, y + 4.0, "class=\"number\" text-anchor=\"end\"",
+		put_label(canvas->out, box->left - NUMBER_GAP, y + 4.0, "class=\"number\" text-anchor=\"end\"",
 			  cats_axis_label(label, &canvas->y, i));
 	}
 }
@@ -318,7 +345,7 @@ static struct box box_of(const struct canvas *canvas, size_t panel)
 	const size_t row = panel / canvas->columns;
 
 	return (struct box){
-		.left = MARGIN + Y_AXIS_WIDTH + (double)column * (canvas->panel_width + Y_AXIS_WIDTH),
+		.left = MARGIN + canvas->y_axis_width + (double)column * (canvas->panel_width + canvas->y_axis_width),
 		.top = canvas->top + canvas->panel_title +
 		       (double)row * (canvas->panel_height + canvas->panel_title + X_AXIS_HEIGHT + PANEL_GAP),
 		.width = canvas->panel_width,
@@ -331,7 +358,7 @@ static void put_panel(const struct canvas *canvas, size_t index)
 	const struct cats_chart_panel *panel = &canvas->chart->panels[index];
 	const struct box box = box_of(canvas, index);
 	const double middle = box.top + box.height / 2.0;
-	const double axis_x = box.left - Y_AXIS_WIDTH + 12.0;
+	const double axis_x = box.left - canvas->y_axis_width + LABEL_HEIGHT;
 	char turn[96];
 
 	if (panel->title)

@@ -179,6 +179,70 @@ static void panels_share_axes_and_legend(void **state)
 	free(svg);
 }
 
+/* Of .number's 12 pixels in DejaVu Sans, whose advance widths are in its table hmtx, in 1/2048 of its size. */
+static double width_of(const char *number, size_t length)
+{
+	double units = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		static const char marks[] = ".-+e";
+		static const double of_marks[] = {651, 739, 1716, 1260};
+		const char *mark = strchr(marks, number[i]);
+
+		units += mark != NULL ? of_marks[mark - marks] : 1303;
+	}
+	return units * 12 / 2048;
+}
+
+/* From the y label's baseline to the least x that a number of the y axis reaches. Nothing is left of the picture. */
+static double room_beside_numbers(const char *svg, size_t *most_characters)
+{
+	const char *label = strstr(svg, "rotate(-90 ");
+	double leftmost = HUGE_VAL;
+
+	*most_characters = 0;
+	assert_non_null(label);
+	for (const char *at = strstr(svg, "\"number\" text-anchor=\"end\">"); at;
+	     at = strstr(at + 1, "\"number\" text-anchor=\"end\">")) {
+		const char *element = at;
+		const char *number = strchr(at, '>') + 1;
+		const size_t length = strcspn(number, "<");
+
+		while (*element != '<')
+			element--;
+		const double x = strtod(strstr(element, "x=\"") + 3, NULL) - width_of(number, length);
+
+		leftmost = x < leftmost ? x : leftmost;
+		*most_characters = length > *most_characters ? length : *most_characters;
+	}
+	const double baseline = strtod(label + 11, NULL);
+
+	assert_true(baseline >= 12.0); /* the label's own height, 13 pixels of which some are below its baseline */
+	return leftmost - baseline;
+}
+
+/* 13 pixels have descenders of some 3. */
+static void numbers_however_wide_leave_the_label_alone(void **state)
+{
+	static const double tops[] = {1, 123456, -1234567.5, 3e-7, -1.5e20};
+	static const size_t least_characters[] = {3, 6, 8, 5, 6};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof tops / sizeof *tops; i++) {
+		const struct cats_point points[] = {{0, 0, 0}, {1, tops[i], 0}};
+		const struct cats_series series = {.name = "s", .points = points, .count = 2};
+		const struct cats_chart_panel panels[2] = {{.series = &series, .series_count = 1},
+							   {.series = &series, .series_count = 1}};
+		struct cats_chart chart = {.y_label = "label", .panels = panels, .panel_count = 2};
+		size_t characters;
+		char *svg = draw(&chart);
+
+		assert_true(room_beside_numbers(svg, &characters) >= 3.0);
+		free(svg);
+		assert_true(characters >= least_characters[i]);
+	}
+}
+
 static void long_lines_have_no_markers(void **state)
 {
 	struct cats_point points[300];
@@ -279,6 +343,7 @@ int main(void)
 		cmocka_unit_test(every_point_error_and_mark_is_drawn),
 		cmocka_unit_test(the_same_chart_gives_the_same_bytes),
 		cmocka_unit_test(panels_share_axes_and_legend),
+		cmocka_unit_test(numbers_however_wide_leave_the_label_alone),
 		cmocka_unit_test(long_lines_have_no_markers),
 		cmocka_unit_test(what_cannot_be_drawn_is_refused),
 		cmocka_unit_test(a_file_that_cannot_be_written_is_named),
