@@ -57,6 +57,7 @@ enum step { STEP_KEYS, STEP_HEADER, STEP_LENGTH, STEP_PAYLOAD, STEP_TAIL };
 struct ccm {
 	struct cats_peripheral p;
 	bool keeps_rate;
+	struct cats_ccm_watch watch;
 	bool enabled, passed;
 	uint32_t settings[SETTINGS];
 	enum state state;
@@ -76,6 +77,11 @@ static struct ccm *of(struct cats_peripheral *p)
 void cats_ccm_keep_rate(struct cats_peripheral *ccm)
 {
 	of(ccm)->keeps_rate = true;
+}
+
+void cats_ccm_watch(struct cats_peripheral *ccm, const struct cats_ccm_watch *watch)
+{
+	of(ccm)->watch = *watch;
 }
 
 static uint64_t byte_time(const struct ccm *c)
@@ -298,6 +304,8 @@ static void finish(struct ccm *c)
 		fail(c);
 		return;
 	}
+	if (!c->decrypts && c->watch.sealed)
+		c->watch.sealed(c->watch.context, c->key, c->nonce, c->header & AUTHENTICATED, c->plain, c->length);
 	if (c->decrypts)
 		c->passed = !c->cut_short && memcmp(tag, c->tag, TAG_BYTES) == 0;
 	else

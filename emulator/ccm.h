@@ -20,6 +20,15 @@ extern const struct cats_peripheral_model cats_ccm_model, cats_ecb_model;
  * Until the chip is freed. */
 void cats_ccm_keep_rate(struct cats_peripheral *ccm);
 
+/* Calls `sealed` for every packet that is encrypted from now on, with what it was sealed with: header as authenticated,
+ * plain text. Until the chip is freed. */
+struct cats_ccm_watch {
+	void *context;
+	void (*sealed)(void *context, const uint8_t key[16], const uint8_t nonce[13], uint8_t header,
+		       const uint8_t *plain, uint32_t bytes);
+};
+void cats_ccm_watch(struct cats_peripheral *ccm, const struct cats_ccm_watch *watch);
+
 /* Whether the byte at `address` is one that CCM is about to write. */
 bool cats_ccm_owes(struct cats_chip *chip, uint32_t address);
 

@@ -514,7 +514,7 @@ struct cats_m4_stopped cats_chip_run_instructions(struct cats_chip *chip, uint64
 	while (cats_m4_now(chip->m4) < until) {
 		chip->cause = CATS_RESET_SOFT;
 		stopped = cats_m4_run_instructions(chip->m4, until - cats_m4_now(chip->m4),
-						   last - chip->m4->instructions);
+						   last > chip->m4->instructions ? last - chip->m4->instructions : 0);
 		if (stopped.stop != CATS_M4_RESET && stopped.stop != CATS_M4_LOCKUP)
 			break;
 		cats_chip_reset(chip, stopped.stop == CATS_M4_RESET ? chip->cause : CATS_RESET_LOCKUP);

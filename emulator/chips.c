@@ -43,7 +43,8 @@ struct station {
 	struct cats_clock clock;
 	struct cats_air air;
 	bool powered;
-	uint64_t cut_at;                /* instructions at which power goes */
+	uint64_t cut_at;                /* instructions at which power goes, */
+	cats_time outage, returns_at;   /* for how long then; when it comes back by itself */
 	struct cats_m4_stopped stopped; /* at a breakpoint: it does not go on */
 	/* Its radio. */
 	struct flight *sends, *takes; /* NULL: nothing */
@@ -421,6 +422,8 @@ static cats_time turn_end(const struct cats_chips *n, cats_time until)
 			on_air = first_bit;
 		if (awake < end)
 			end = awake;
+		if (s->returns_at < end)
+			end = s->returns_at;
 	}
 	end += AHEAD;
 	if (on_air <= n->now)
@@ -462,6 +465,8 @@ static void run_chip(struct cats_chips *n, struct station *s, uint64_t until)
 	s->stopped.stop = CATS_M4_LIMIT;
 	s->cut_at = UINT64_MAX;
 	cats_chips_cut_power(n, s->self);
+	if (s->outage < CATS_TIME_MAX)
+		s->returns_at = n->now + s->outage;
 }
 
 static void turn(struct cats_chips *n, struct station *s, cats_time end)
@@ -477,6 +482,14 @@ static void turn(struct cats_chips *n, struct station *s, cats_time end)
 		describe_stop(n, s);
 	else if (s->stopped.stop != CATS_M4_LIMIT)
 		silence(s);
+}
+
+/* Power that was to come back by itself does. */
+static void give_power_back(struct cats_chips *n)
+{
+	for (uint32_t i = 0; i < n->count; i++)
+		if (n->stations[i].returns_at <= n->now)
+			cats_chips_give_power(n, i);
 }
 
 /* Those that slept over the end of the latest turns come up to now. */
@@ -506,6 +519,7 @@ enum cats_status cats_chips_run(struct cats_chips *n, cats_time until, struct ca
 				turn(n, &n->stations[i], end);
 		n->now = end;
 		close_flights(n);
+		give_power_back(n);
 	}
 	if (n->status == CATS_OK)
 		catch_up(n);
@@ -534,6 +548,7 @@ static enum cats_status create_station(struct cats_chips *n, uint32_t i, struct 
 	s->chips = n;
 	s->self = i;
 	s->cut_at = UINT64_MAX;
+	s->returns_at = CATS_TIME_MAX;
 	s->powered = true;
 	s->clock = cats_clock_draw(o->medium.seed, i, o->drift_ppm, o->power_on);
 	s->clock.offset = -s->clock.offset;
@@ -625,9 +640,10 @@ void cats_chips_cut_power(struct cats_chips *n, uint32_t chip)
 	s->powered = false;
 }
 
-void cats_chips_cut_power_after(struct cats_chips *n, uint32_t chip, uint64_t instructions)
+void cats_chips_cut_power_after(struct cats_chips *n, uint32_t chip, uint64_t instructions, cats_time outage)
 {
 	n->stations[chip].cut_at = instructions;
+	n->stations[chip].outage = outage;
 }
 
 /* The chip's time stood still. */
@@ -635,6 +651,7 @@ void cats_chips_give_power(struct cats_chips *n, uint32_t chip)
 {
 	struct station *s = &n->stations[chip];
 
+	s->returns_at = CATS_TIME_MAX;
 	if (s->powered)
 		return;
 	s->powered = true;

@@ -58,8 +58,8 @@ const struct cats_m4_stopped *cats_chips_stopped(const struct cats_chips *chips,
  * again. A reset is by its pin. */
 void cats_chips_cut_power(struct cats_chips *chips, uint32_t chip);
 /* Power goes as soon as the chip has executed so many instructions since the beginning, in the middle of whatever that
- * is. Those of now are in cats_chip_core. */
-void cats_chips_cut_power_after(struct cats_chips *chips, uint32_t chip, uint64_t instructions);
+ * is, and comes back after `outage` (CATS_TIME_MAX: never by itself). Those of now are in cats_chip_core. */
+void cats_chips_cut_power_after(struct cats_chips *chips, uint32_t chip, uint64_t instructions, cats_time outage);
 void cats_chips_give_power(struct cats_chips *chips, uint32_t chip);
 void cats_chips_pull_reset(struct cats_chips *chips, uint32_t chip);
 

@@ -86,9 +86,9 @@ struct cats_m4 {
 	uint64_t limit;   /* time at which a run ends */
 	uint64_t cut;     /* instructions at which a run ends */
 	uint32_t step_in; /* index + 1 of the block in which that is and which is next, or 0 */
-	bool stepping;    /* through it, so many instructions: */
-	uint64_t to_step;
-	bool stepped;       /* and now at its next */
+	bool stepping;    /* through it, up to the instruction at: */
+	uint32_t step_to;
+	bool stepped;       /* and now there */
 	uint64_t attention; /* time from which on something but the next block may be due */
 	bool sleeping;      /* in WFI, or */
 	bool dozing;        /* in WFE */

@@ -77,6 +77,14 @@ static uint32_t count_instructions(const struct cats_m4 *m4, uint32_t from, uint
 	return count;
 }
 
+/* Of what comes so many instructions behind one. */
+static uint32_t address_after(const struct cats_m4 *m4, uint32_t from, uint64_t instructions)
+{
+	for (; instructions > 0; instructions--)
+		from += cats_thumb_bytes(halfword(m4, from));
+	return from;
+}
+
 /* What a block consists of. */
 static void examine(const struct cats_m4 *m4, struct cats_m4_block *block)
 {
@@ -216,6 +224,12 @@ static void forget_changed(struct cats_m4 *m4)
 	m4->changed_to = 0;
 }
 
+/* All instructions that the run may execute have been. */
+static bool is_cut(const struct cats_m4 *m4)
+{
+	return m4->instructions >= m4->cut;
+}
+
 static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *context)
 {
 	struct cats_m4 *m4 = context;
@@ -239,7 +253,7 @@ static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *co
 		cats_m4_raise(m4, CATS_M4_FAULT_FPU, address);
 		return;
 	}
-	if (block->instructions > m4->cut - m4->instructions && !m4->stepping) {
+	if (!m4->stepping && (is_cut(m4) || block->instructions > m4->cut - m4->instructions)) {
 		m4->step_in = (uint32_t)(block - m4->blocks) + 1U;
 		m4->paused = true;
 		m4->pc = address;
@@ -247,17 +261,17 @@ static void on_block(uc_engine *uc, uint64_t address64, uint32_t bytes, void *co
 		return;
 	}
 	account(m4, block);
+	m4->stepping = false; /* only this one */
 }
 
+/* It is not called before an instruction whose condition fails. */
 static void on_step(uc_engine *uc, uint64_t address, uint32_t bytes, void *context)
 {
 	struct cats_m4 *m4 = context;
 
 	(void)bytes;
-	if (m4->to_step > 0) {
-		m4->to_step--;
+	if (address < m4->step_to)
 		return;
-	}
 	m4->stepped = true;
 	m4->pc = (uint32_t)address;
 	uc_emu_stop(uc);
@@ -665,7 +679,7 @@ static bool must_end(struct cats_m4 *m4)
 static bool wait_in_stall(struct cats_m4 *m4)
 {
 	forget_changed(m4);
-	if (m4->instructions == m4->cut) {
+	if (is_cut(m4)) {
 		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
 		return false;
 	}
@@ -728,7 +742,7 @@ static bool serve_pause(struct cats_m4 *m4)
 	const uint32_t due = cats_m4_exceptions_due(m4), step_in = m4->step_in;
 
 	m4->step_in = 0;
-	if (m4->instructions == m4->cut) {
+	if (is_cut(m4)) {
 		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
 		return false;
 	}
@@ -752,7 +766,7 @@ static uc_err step(struct cats_m4 *m4)
 	uc_err e;
 
 	m4->step_in = 0;
-	m4->to_step = m4->cut - m4->instructions;
+	m4->step_to = address_after(m4, b->address, m4->cut - m4->instructions);
 	uc_ctl_remove_cache(m4->uc, from, to);
 	e = hook_range(&handle, m4, UC_HOOK_CODE, (cats_m4_callback)on_step, m4, from, to - 1U);
 	if (e != UC_ERR_OK)
@@ -777,13 +791,13 @@ static bool slice(struct cats_m4 *m4)
 	if (m4->fault != CATS_M4_NO_FAULT || e != UC_ERR_OK) {
 		return take_error(m4, e);
 	}
-	if (m4->reset_requested) {
-		stop(m4, CATS_M4_RESET, where(m4));
-		return false;
-	}
 	if (m4->stepped) {
 		uncount(m4, m4->pc);
 		stop(m4, CATS_M4_INSTRUCTIONS, m4->pc);
+		return false;
+	}
+	if (m4->reset_requested) {
+		stop(m4, CATS_M4_RESET, where(m4));
 		return false;
 	}
 	if (m4->interrupt != NO_INTERRUPT)
@@ -792,7 +806,7 @@ static bool slice(struct cats_m4 *m4)
 		return serve_pause(m4);
 	cats_m4_go_on(m4, cats_m4_get(m4, UC_ARM_REG_PC));
 	m4->sleeping = true;
-	if (m4->instructions != m4->cut)
+	if (!is_cut(m4))
 		return true;
 	stop(m4, CATS_M4_INSTRUCTIONS, m4->pc); /* WFI was the last one */
 	return false;

@@ -86,8 +86,8 @@ void cats_m4_free(struct cats_m4 *m4);
  * is pending. */
 struct cats_m4_stopped cats_m4_run(struct cats_m4 *m4, uint64_t limit_cycles);
 
-/* The same, but ends as soon as so many more instructions have been executed, be it within a basic block. A fault, a
- * breakpoint and waiting end it sooner. */
+/* The same, but ends as soon as so many more instructions have been executed, be it within a basic block; those that an
+ * IT block skips right behind them are passed too. A fault, a breakpoint and waiting end it sooner. */
 struct cats_m4_stopped cats_m4_run_instructions(struct cats_m4 *m4, uint64_t limit_cycles, uint64_t instructions);
 
 /* Makes interrupt 0 … 47 of the chip pending. */

@@ -195,6 +195,8 @@ static void on_line(void *context, const struct cats_log_line *line)
 {
 	struct cats_stage *s = context;
 
+	if (s->options.line != NULL)
+		s->options.line(s->options.observer.context, line);
 	if (s->status == CATS_OK && line->whole && !read_line(s, line))
 		fail(s, cats_fail(s->error, CATS_ERR_MISMATCH, "node %u: not as this program knows it: %.200s",
 				  line->node, line->text));

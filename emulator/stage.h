@@ -23,6 +23,8 @@ struct cats_stage_options {
 	bool ccm_keeps_rate;           /* as of chips */
 	struct cats_observer observer; /* from the first input on; `gather` is not called */
 	bool keeps_log;                /* for cats_stage_write_log */
+	/* Every line of every node, as it comes, with the observer's context; NULL: nobody is told. */
+	void (*line)(void *context, const struct cats_log_line *line);
 	/* [fault_count] of nodes that there are; to kill is to cut the power for good, to reboot to cut it for a
 	 * moment. A chip cannot be frozen: CATS_ERR_USAGE. */
 	const struct cats_fault *faults;

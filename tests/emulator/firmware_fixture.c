@@ -91,10 +91,10 @@ static void power(void *context, uint64_t at, enum cats_radio_power power)
 	(void)power;
 }
 
-void firmware_open(struct firmware *f, struct cats_elf *elf)
+static void open_chip(struct firmware *f, struct cats_elf *elf, uint64_t seed, bool fast)
 {
 	const struct cats_chip_options options = {
-		.handles_faults = true, .seed = SEED, .host = {.context = f, .serial = hear}};
+		.fast = fast, .handles_faults = true, .seed = seed, .host = {.context = f, .serial = hear}};
 	struct cats_error error = {0};
 
 	*f = (struct firmware){.elf = elf,
@@ -108,6 +108,16 @@ void firmware_open(struct firmware *f, struct cats_elf *elf)
 				       .power = power}};
 	need(cats_chip_create(&f->chip, elf, &options, &error), &error);
 	cats_radio_connect(cats_chip_peripheral(f->chip, RADIO), &f->air);
+}
+
+void firmware_open(struct firmware *f, struct cats_elf *elf)
+{
+	open_chip(f, elf, SEED, false);
+}
+
+void firmware_open_fast(struct firmware *f, struct cats_elf *elf, uint64_t seed)
+{
+	open_chip(f, elf, seed, true);
 }
 
 void firmware_close(struct firmware *f)

@@ -23,6 +23,8 @@ struct firmware {
 
 /* A chip whose flash has the firmware alone. */
 void firmware_open(struct firmware *f, struct cats_elf *elf);
+/* The same, another individual, on a core that is fast (m4.h). */
+void firmware_open_fast(struct firmware *f, struct cats_elf *elf, uint64_t seed);
 void firmware_close(struct firmware *f);
 
 void firmware_load(struct cats_elf *elf);

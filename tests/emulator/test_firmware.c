@@ -101,6 +101,48 @@ static void a_shard_of_another_device_is_refused(void **state)
 	firmware_close(&f);
 }
 
+/* Flashing was broken off: the rest of the shard is erased still. Nothing is sent, whatever the node is asked for. */
+static void refuse_prefix(size_t prefix, const uint8_t *shard, size_t bytes)
+{
+	struct firmware f;
+
+	firmware_open_fast(&f, &image, prefix);
+	firmware_identify(&f, 0);
+	firmware_flash(&f, CATS_LAYOUT_SHARD, shard, prefix);
+	firmware_await(&f, "0: waiting: shard: ", 1000 * FIRMWARE_MS);
+	f.input_bytes = 90;
+	firmware_feed(&f);
+	firmware_run(&f, 100 * FIRMWARE_MS);
+	assert_false(firmware_says(&f, "result"));
+	assert_int_equal(f.frames, 0);
+	firmware_flash(&f, CATS_LAYOUT_SHARD, shard, bytes);
+	cats_chip_reset(f.chip, CATS_RESET_PIN);
+	firmware_await(&f, "0: node: plan", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+static void a_shard_half_flashed_is_refused(void **state)
+{
+	static uint8_t shard[1U << 16];
+	struct firmware f;
+	size_t bytes;
+
+	(void)state;
+	firmware_open(&f, &image);
+	bytes = firmware_plant(&f, 3, 0);
+	assert_in_range(bytes, 1000, sizeof shard);
+	memcpy(shard, cats_m4_memory(cats_chip_core(f.chip), CATS_LAYOUT_SHARD, bytes), bytes);
+	firmware_close(&f);
+	/* Few bytes, few less than all, and strides of words, pages and anything. */
+	for (size_t prefix = 1; prefix < 300; prefix += 1 + prefix * 2 / 3)
+		refuse_prefix(prefix, shard, bytes);
+	for (size_t prefix = 1009; prefix < bytes; prefix += 4019)
+		refuse_prefix(prefix, shard, bytes);
+	for (size_t missing = 1; missing < 1000; missing *= 10)
+		if (shard[bytes - missing] != 0xFFU)
+			refuse_prefix(bytes - missing, shard, bytes);
+}
+
 /* Sends the core astray, wherever it is; it must come back by itself and say what it was. */
 static void comes_back(struct firmware *f, const char *reset, const char *why)
 {
@@ -120,6 +162,28 @@ static void a_hard_fault_is_logged_by_the_next_life(void **state)
 	boot(&f, 1);
 	/* Erased flash is no code. */
 	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
+	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: hard fault pc 000f0000");
+	firmware_close(&f);
+}
+
+/* Power can go at any of a fault's instructions, the one that asks for the reset among them. */
+static void a_fault_can_be_stopped_anywhere(void **state)
+{
+	const uint32_t steps = 1000;
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
+	for (uint32_t i = 0; i < steps; i++) {
+		const uint64_t before = cats_m4_instructions(cats_chip_core(f.chip));
+		const struct cats_m4_stopped stopped =
+			cats_chip_run_instructions(f.chip, cats_chip_now(f.chip) + 1000 * FIRMWARE_MS, 1);
+
+		assert_int_equal(stopped.stop, CATS_M4_INSTRUCTIONS);
+		/* At most four are skipped by one IT. */
+		assert_in_range(cats_m4_instructions(cats_chip_core(f.chip)) - before, 1, 5);
+	}
 	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: hard fault pc 000f0000");
 	firmware_close(&f);
 }
@@ -205,8 +269,9 @@ static uint64_t instructions_to_first_frame(void)
 	return before;
 }
 
-/* Whenever the power goes while an epoch is written and the first frame of it is sent: an epoch in which something was
- * sent is known afterwards, none is lost that was known before, and the next is opened. */
+/* Whenever the power goes until the first frame of an epoch is sent (test_epoch_cut has every instruction of its
+ * writing): an epoch in which something was sent is known afterwards, none is lost that was known before, and the next
+ * is opened. */
 static void no_epoch_is_used_twice(void **state)
 {
 	const uint64_t whole = instructions_to_first_frame();
@@ -282,7 +347,9 @@ int main(void)
 		cmocka_unit_test(without_shard_it_waits_and_says_so),
 		cmocka_unit_test(a_damaged_page_is_named),
 		cmocka_unit_test(a_shard_of_another_device_is_refused),
+		cmocka_unit_test(a_shard_half_flashed_is_refused),
 		cmocka_unit_test(a_hard_fault_is_logged_by_the_next_life),
+		cmocka_unit_test(a_fault_can_be_stopped_anywhere),
 		cmocka_unit_test(a_stack_that_overflows_is_named),
 		cmocka_unit_test(a_loop_ends_by_the_watchdog),
 		cmocka_unit_test(no_epoch_is_used_twice),
