@@ -175,6 +175,59 @@ static void test_packing(void **state)
 	integer_golden_free(&g);
 }
 
+/* What a lost device 1 takes out of the last product's first output. */
+static void read_pair(int32_t pair[2], bool *wide, const struct cats_cut *c)
+{
+	const struct cats_shard_header header = header_of(c);
+	struct cats_op op = {.code = 0};
+
+	for (uint32_t i = 0; i < header.op_count; i++) {
+		struct cats_op at;
+
+		memcpy(&at, c->shard + header.ops + i * sizeof at, sizeof at);
+		op = at.code == CATS_OP_NORM_PRODUCT ? at : op;
+	}
+	*wide = (op.flags & CATS_OP_WIDE_PAIRS) != 0;
+	memcpy(pair, c->shard + op.norm_product.pairs, 2 * sizeof *pair);
+	if (!*wide) {
+		const uint32_t both = (uint32_t)pair[0];
+
+		pair[0] = (int16_t)both;
+		pair[1] = (int16_t)(both >> 16);
+	}
+}
+
+/* Pairs take 16 bits a number until one of them does not fit. */
+static void test_pairs(void **state)
+{
+	static const int32_t betas[] = {0, INT16_MAX, INT16_MAX + 1, INT16_MIN, INT16_MIN - 1};
+	const struct cats_cut_options options = {.devices = 4};
+	struct integer_golden g;
+
+	(void)state;
+	load(&g, "dense_d4");
+	const struct cats_int_product *head = &g.model.head;
+	const struct cats_run own = cats_partition_run(head->columns, 4, 1);
+
+	memset(head->beta, 0, (size_t)head->outputs * head->columns * sizeof *head->beta);
+	for (size_t i = 0; i < sizeof betas / sizeof betas[0]; i++) {
+		int32_t pair[2], weights = 0;
+		bool wide;
+
+		head->beta[own.first] = betas[i];
+		struct cats_cut c = cut(&g.model, &options, 0);
+
+		for (uint32_t k = own.first; k < own.first + own.count; k++)
+			weights += head->weights[k];
+		read_pair(pair, &wide, &c);
+		assert_int_equal(wide, betas[i] > INT16_MAX || betas[i] < INT16_MIN);
+		assert_int_equal(pair[0], weights);
+		assert_int_equal(pair[1], betas[i]);
+		free(c.shard);
+	}
+	integer_golden_free(&g);
+}
+
 static void test_refusals(void **state)
 {
 	const struct {
@@ -238,8 +291,8 @@ static void test_arena(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers),  cmocka_unit_test(test_any_devices), cmocka_unit_test(test_packing),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_headers), cmocka_unit_test(test_any_devices), cmocka_unit_test(test_packing),
+		cmocka_unit_test(test_pairs),   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
