@@ -129,13 +129,59 @@ static void test_poison(void **state)
 	cats_ether_free(poisoned);
 }
 
+/* For 100 ms of its clock the node asks for nothing but its epoch. Returns what it says once that is stored. */
+static struct cats_net_action wait_for_epoch(struct cats_net *net, uint64_t *now_us)
+{
+	struct cats_net_action action;
+
+	for (uint32_t k = 0; k < 1000; k++, *now_us += 100) {
+		cats_net_next(&action, net, *now_us);
+		assert_int_equal(action.kind, CATS_NET_EPOCH);
+		assert_int_equal(action.epoch, 1);
+		cats_net_epoch_stored(net, 0);
+	}
+	cats_net_epoch_stored(net, 1);
+	do {
+		cats_net_next(&action, net, *now_us);
+		*now_us += 100;
+	} while (action.kind == CATS_NET_LISTEN);
+	return action;
+}
+
+/* Flash that takes its time: nobody sends in an epoch, or computes, before it is stored. */
+static void test_epoch_comes_first(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct cats_net_action action;
+	uint64_t now_us = 5000, stored_us;
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	struct cats_ether *e = cats_ether_create(
+		&(struct cats_ether_options){.devices = DEVICES, .sites = NETWORK_SITES, .site = sites});
+	assert_non_null(e);
+	struct cats_net *source = &e->nodes[0].net, *other = &e->nodes[1].net;
+
+	assert_true(cats_net_open(source, now_us, now_us));
+	stored_us = now_us + 100000;
+	action = wait_for_epoch(source, &now_us);
+	assert_int_equal(action.kind, CATS_NET_OPENED);
+	assert_true(action.at_us > stored_us);
+	do
+		cats_net_next(&action, source, now_us += 10);
+	while (action.kind != CATS_NET_TRANSMIT);
+	assert_int_equal(cats_net_receive(other, 7000, action.frame, action.frame_bytes), 0);
+	now_us = 7000;
+	assert_int_equal(wait_for_epoch(other, &now_us).kind, CATS_NET_OPENED);
+	cats_ether_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_lost),
-		cmocka_unit_test(test_lose_each_frame),
-		cmocka_unit_test(test_random_losses),
-		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_nothing_lost),      cmocka_unit_test(test_lose_each_frame),
+		cmocka_unit_test(test_random_losses),     cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_epoch_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

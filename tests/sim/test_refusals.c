@@ -288,6 +288,22 @@ static void expect_changed(struct cats_node *node, const uint8_t *packet, uint32
 	expect_receive(node, copy, length, refusal);
 }
 
+/* The first number that no packet of the message has: without a payload, and with that of any other. */
+static void expect_no_packet(struct cats_node *to, struct cats_node *from)
+{
+	uint8_t packet[CATS_PACKET_BYTES_MAX];
+	uint16_t count = 0;
+
+	while (cats_node_packet(from, count, packet) > 0)
+		count++;
+	assert_int_equal(cats_node_packet(from, count, packet), CATS_REFUSED_PACKET_NUMBER);
+	const uint32_t length = (uint32_t)cats_node_packet(from, 0, packet);
+
+	memcpy(packet + offsetof(struct cats_packet_header, packet), &count, sizeof count);
+	expect_receive(to, packet, CATS_PACKET_HEADER_BYTES, CATS_REFUSED_PACKET_NUMBER);
+	expect_receive(to, packet, length, CATS_REFUSED_PACKET_NUMBER);
+}
+
 static void packets(void **state)
 {
 	uint8_t packet[CATS_PACKET_BYTES_MAX + 1] = {0};
@@ -322,6 +338,7 @@ static void packets(void **state)
 	expect_changed(to, packet, length, offsetof(struct cats_packet_header, sender), 1, CATS_REFUSED_PACKET_OWN);
 	expect_changed(to, packet, length, offsetof(struct cats_packet_header, packet), 100,
 		       CATS_REFUSED_PACKET_NUMBER);
+	expect_no_packet(to, from);
 	expect_receive(to, packet, length, 0);
 	expect_receive(to, packet, length, CATS_REFUSED_PACKET_DUPLICATE);
 	assert_int_equal(cats_node_end_gather(to), 0);
