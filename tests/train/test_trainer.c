@@ -440,6 +440,84 @@ static void test_init(void **state)
 	train(&result, &options);
 }
 
+#define TRAINED 220U
+
+/* The loss of each step, of two epochs whose steps have one sample each. */
+struct losses {
+	double sum, of[2][TRAINED];
+};
+
+static void note_loss(void *context, const struct cats_train_progress *progress)
+{
+	struct losses *l = context;
+
+	if (progress->epoch_done) {
+		l->sum = 0;
+		return;
+	}
+	const double sum = progress->train_loss * (double)progress->batch;
+
+	l->of[progress->epoch - 1][progress->batch - 1] = sum - l->sum;
+	l->sum = sum;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Steps whose loss is another in the second epoch than in the first. */
+static uint32_t other_losses(const struct losses *l)
+{
+	uint32_t count = 0;
+
+	for (uint32_t k = 0; k < TRAINED; k++)
+		count += fabs(l->of[0][k] - l->of[1][k]) > 1e-6;
+	return count;
+}
+
+static struct losses losses_of(struct cats_train_options options)
+{
+	struct losses losses = {0};
+	struct cats_train_result result;
+
+	options.epochs = 2;
+	options.batch = 1;
+	options.rate = 1e-12; /* the weights stay: a sample's loss changes with what is drawn for it alone */
+	options.average = 0;
+	options.report = note_loss;
+	options.context = &losses;
+	train(&result, &options);
+	return losses;
+}
+
+/* Each epoch has an order of its own, and draws of its own. */
+static void test_draws_of_epochs(void **state)
+{
+	char out[300];
+	struct cats_train_options options = small_options(out, "draws");
+
+	(void)state;
+	for (uint32_t kind = 0; kind < 3; kind++) {
+		struct losses l;
+
+		snprintf(out, sizeof(out), "%s/draws-%u", folder, kind);
+		options.dropout = kind == 1 ? 0.5 : 0;
+		options.devices = kind == 2 ? 4 : 0;
+		options.messages.link = kind == 2 ? 0.5 : 0;
+		l = losses_of(options);
+		assert_true(other_losses(&l) > TRAINED / 2);
+		qsort(l.of[0], TRAINED, sizeof(double), ascending);
+		qsort(l.of[1], TRAINED, sizeof(double), ascending);
+		if (kind == 0)
+			assert_int_equal(other_losses(&l), 0);
+		else
+			assert_true(other_losses(&l) > TRAINED / 2);
+	}
+}
+
 static void test_usage(void **state)
 {
 	char out[300];
@@ -488,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_divergence),
 		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_draws_of_epochs),
 		cmocka_unit_test(test_usage),
 	};
 
