@@ -3,7 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "emulator/models.h"
 #include "emulator/uarte.h"
+#include "net/node.h"
+#include "net/protocol.h"
+#include "ports/host/aead.h"
 #include "tests/cmocka.h"
 #include "tests/emulator/firmware_fixture.h"
 
@@ -340,6 +344,201 @@ static void inputs_are_checked(void **state)
 	firmware_close(&f);
 }
 
+/* ---- A source that is no chip, of which node 1 of 3 hears every frame ---- */
+
+struct source {
+	struct firmware f;
+	struct cats_host_aead *aead;
+	struct cats_shard shard; /* node 1's */
+	struct cats_net net;
+	uint32_t forged; /* kinds of frames whose last bit is flipped, a bit each */
+	uint32_t forgeries;
+	uint8_t frame[CATS_FRAME_BYTES_MAX];
+	uint64_t address, end_us; /* of the frame on air */
+};
+
+static uint64_t next_address(void *context)
+{
+	return ((struct source *)context)->address;
+}
+
+static bool take_address(void *context, double *dbm)
+{
+	((struct source *)context)->address = CATS_NEVER;
+	*dbm = -50;
+	return true;
+}
+
+static uint8_t take_byte(void *context, uint32_t index)
+{
+	return ((struct source *)context)->frame[index];
+}
+
+static bool has_right_crc(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void nothing(void *context, uint64_t at, const struct cats_tuning *tuning)
+{
+	(void)context, (void)at, (void)tuning;
+}
+
+static void no_byte(void *context, uint8_t value)
+{
+	(void)context, (void)value;
+}
+
+static void no_end(void *context, uint64_t at, bool cut)
+{
+	(void)context, (void)at, (void)cut;
+}
+
+static void no_deafness(void *context)
+{
+	(void)context;
+}
+
+static void no_power(void *context, uint64_t at, enum cats_radio_power power)
+{
+	(void)context, (void)at, (void)power;
+}
+
+static bool site_of(void *context, struct cats_net_site *out, uint16_t number)
+{
+	return cats_net_site_of_shard(out, &((struct source *)context)->shard, number);
+}
+
+static uint32_t read_zeros(void *context, uint8_t *payload, uint8_t sender, uint16_t packet)
+{
+	const struct source *s = context;
+	const uint32_t bytes =
+		cats_net_packet_bytes(&s->net.layout, &s->net.desc, (uint32_t)s->net.layout.first[sender] + packet);
+
+	memset(payload, 0, bytes);
+	return sender == 0 ? bytes : 0;
+}
+
+static bool write_nothing(void *context, uint8_t sender, uint16_t packet, const uint8_t *payload, uint32_t bytes)
+{
+	(void)context, (void)sender, (void)packet, (void)payload, (void)bytes;
+	return false;
+}
+
+static void open_source(struct source *s)
+{
+	static const struct cats_air air = {NULL,         nothing,      no_byte,   no_end,        nothing, no_deafness,
+					    next_address, take_address, take_byte, has_right_crc, no_power};
+	struct cats_net_config config = {
+		.devices = 3,
+		.site = site_of,
+		.context = s,
+		.store = {.read = read_zeros, .write = write_nothing, .context = s},
+	};
+	uint32_t where;
+
+	memset(s, 0, sizeof *s);
+	boot(&s->f, 1);
+	s->f.air = air;
+	s->f.air.context = s;
+	s->address = CATS_NEVER;
+	const struct cats_identity_page *page =
+		(const void *)cats_m4_memory(cats_chip_core(s->f.chip), CATS_LAYOUT_IDENTITY, sizeof *page);
+	const struct cats_shard_header *h =
+		(const void *)cats_m4_memory(cats_chip_core(s->f.chip), CATS_LAYOUT_SHARD, sizeof *h);
+
+	assert_int_equal(cats_shard_open(&s->shard, h, h->bytes, &where), 0);
+	s->aead = cats_host_aead_create(page->key);
+	assert_non_null(s->aead);
+	config.aead = cats_host_aead_interface(s->aead);
+	config.sites = h->site_count;
+	config.plan = (uint32_t)h->plan_id;
+	assert_true(cats_net_init(&s->net, &config));
+}
+
+static void close_source(struct source *s)
+{
+	cats_host_aead_free(s->aead);
+	firmware_close(&s->f);
+}
+
+static uint64_t source_us(const struct source *s)
+{
+	return cats_chip_now(s->f.chip) / CATS_CYCLES_PER_US;
+}
+
+static void run_to(struct source *s, uint64_t us)
+{
+	if (us > source_us(s))
+		firmware_run(&s->f, (us - source_us(s)) * CATS_CYCLES_PER_US);
+}
+
+/* The receiver's ADDRESS event comes 5 us after the address. */
+static void put_on_air(struct source *s, const struct cats_net_action *a)
+{
+	run_to(s, s->end_us);
+	memcpy(s->frame, a->frame, a->frame_bytes);
+	if ((s->forged >> cats_frame_kind_of(s->frame[0]) & 1U) != 0) {
+		s->frame[a->frame_bytes - 1U] ^= 0x80U;
+		s->forgeries++;
+	}
+	s->end_us = a->at_us + cats_air_frame_us(a->frame_bytes - 2U) + 6U;
+	run_to(s, a->at_us);
+	s->address = (a->at_us + CATS_AIR_ADDRESS_US + 5U) * CATS_CYCLES_PER_US;
+	cats_radio_look_up(cats_chip_peripheral(s->f.chip, CATS_RADIO_BASE));
+	run_to(s, a->at_us + 1U);
+}
+
+/* The source opens an inference and sends its input; for so long. */
+static void open_inference(struct source *s, uint64_t us)
+{
+	const uint64_t until_us = source_us(s) + us;
+	struct cats_net_action a;
+
+	assert_true(cats_net_open(&s->net, source_us(s), source_us(s) + 1000U));
+	while (source_us(s) < until_us) {
+		cats_net_next(&a, &s->net, source_us(s));
+		if (a.kind == CATS_NET_EPOCH)
+			cats_net_epoch_stored(&s->net, a.epoch);
+		else if (a.kind == CATS_NET_OPENED)
+			cats_net_ready(&s->net, 0);
+		else if (a.kind == CATS_NET_TRANSMIT)
+			put_on_air(s, &a);
+		else if (a.kind == CATS_NET_LISTEN || a.kind == CATS_NET_SLEEP)
+			run_to(s, a.until_us < until_us ? a.until_us : until_us);
+	}
+}
+
+/* What is not authentic changes nothing, whether it was decrypted while it arrived (a packet) or afterwards (the rest):
+ * of frames as they are the node has its input; with packets forged, and combinations, it lacks it; with beacons forged
+ * it does not even know of the inference. */
+static void forged_frames_change_nothing(void **state)
+{
+	static const struct {
+		uint32_t forged;
+		bool begins, has_input;
+	} cases[] = {
+		{0, true, true},
+		{1U << CATS_FRAME_DATA | 1U << CATS_FRAME_CODED, true, false},
+		{1U << CATS_FRAME_BEACON, false, false},
+	};
+	static struct source s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		open_source(&s);
+		s.forged = cases[i].forged;
+		open_inference(&s, 400000);
+		assert_true((s.forgeries > 0) == (s.forged != 0));
+		assert_int_equal(firmware_says(&s.f, "tag is wrong"), s.forged != 0);
+		assert_int_equal(firmware_says(&s.f, "lacks at site 1"), cases[i].begins);
+		assert_int_equal(firmware_says(&s.f, "lacks at site 0"), cases[i].begins && !cases[i].has_input);
+		assert_int_equal(firmware_says(&s.f, "flown 0"), !cases[i].begins);
+		close_source(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +554,7 @@ int main(void)
 		cmocka_unit_test(no_epoch_is_used_twice),
 		cmocka_unit_test(a_full_page_of_epochs_goes_over_to_the_other),
 		cmocka_unit_test(inputs_are_checked),
+		cmocka_unit_test(forged_frames_change_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
