@@ -11,13 +11,10 @@
 void cats_net_update_storing(struct cats_net *n)
 {
 	const bool before = n->storing;
-	const uint32_t self = n->config.self;
 
 	n->storing = n->phase == CATS_NET_PHASE_GATHER && n->told == n->site && n->ready == n->site + 1U;
-	if (before || !n->storing)
-		return;
-	for (uint32_t k = n->layout.first[self]; k < n->layout.first[self + 1U]; k++)
-		cats_repair_known(&n->repair, k);
+	if (!before && n->storing)
+		cats_repair_own(&n->repair, n->config.self);
 }
 
 static void clear_block(struct cats_net *n)
@@ -119,45 +116,42 @@ static uint64_t gone(const struct cats_net *n)
 /* Packets count as missing only while their sender may still be there. */
 bool cats_net_is_complete(const struct cats_net *n)
 {
-	uint64_t lost;
+	uint32_t here = n->repair.count;
 
 	/* Nobody waits for a node that is still computing. */
 	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self) || cats_repair_has_all(&n->repair))
 		return true;
-	lost = gone(n);
-	for (uint32_t i = 0; i < n->config.devices; i++) {
-		if (cats_net_in(lost, i))
-			continue;
-		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
-			if (!cats_repair_has(&n->repair, k))
-				return false;
-	}
-	return true;
+	for (uint64_t lost = gone(n) & cats_net_all(n); lost != 0; lost &= lost - 1U)
+		here += n->repair.lacking[__builtin_ctzll(lost)];
+	return here == n->layout.packets;
 }
 
+/* What nobody waits for is not lacking. */
+static void leave_out(uint8_t *own, const struct cats_net *n, uint32_t device)
+{
+	for (uint32_t k = n->layout.first[device]; k < n->layout.first[device + 1U]; k++)
+		if (!cats_repair_has(&n->repair, k))
+			own[k % n->layout.generations]--;
+}
+
+/* Of each generation; counted, for hundreds of packets cannot be looked at one by one between two frames. */
 static void add_deficits(struct cats_net *n)
 {
-	uint16_t own[CATS_NET_GENERATIONS_MAX] = {0};
-	uint64_t lost;
+	uint8_t own[CATS_NET_GENERATIONS_MAX];
 
 	if (!cats_net_in(n->desc.receivers, n->config.self) || !n->storing || cats_repair_has_all(&n->repair))
 		return;
-	lost = gone(n);
-	for (uint32_t i = 0; i < n->config.devices; i++) {
-		if (cats_net_in(lost, i))
-			continue;
-		for (uint32_t k = n->layout.first[i]; k < n->layout.first[i + 1U]; k++)
-			own[k % n->layout.generations] =
-				(uint16_t)(own[k % n->layout.generations] + !cats_repair_has(&n->repair, k));
-	}
-	for (uint32_t g = 0; g < n->layout.generations; g++) {
-		/* Combinations that wait in rows are worth a packet each. */
-		for (uint32_t i = 0; i < n->config.row_count; i++)
-			own[g] = (uint16_t)(own[g] - (own[g] > 0 && n->config.rows[i].used &&
-						      n->config.rows[i].generation == g));
+	for (uint32_t g = 0; g < n->layout.generations; g++)
+		own[g] = (uint8_t)(cats_repair_size(&n->layout, g) - n->repair.had[g]);
+	for (uint64_t lost = gone(n) & cats_net_all(n); lost != 0; lost &= lost - 1U)
+		leave_out(own, n, (uint32_t)__builtin_ctzll(lost));
+	/* Combinations that wait in rows are worth a packet each. */
+	for (uint32_t i = 0; i < n->config.row_count; i++)
+		if (n->config.rows[i].used && own[n->config.rows[i].generation] > 0)
+			own[n->config.rows[i].generation]--;
+	for (uint32_t g = 0; g < n->layout.generations; g++)
 		if (own[g] > n->deficits[g])
-			n->deficits[g] = (uint8_t)(own[g] < 255U ? own[g] : 255U);
-	}
+			n->deficits[g] = own[g];
 }
 
 /* Slots that could be heard, and those of them that were not, in this gather as far as it was reported. */
@@ -216,11 +210,14 @@ static uint32_t most_first_repairs(const struct cats_net *n)
  * large one: there only a part is sent before the first round, which then asks for exactly the rest. */
 uint8_t cats_net_first_repairs(const struct cats_net *n)
 {
-	const uint32_t loss = loss_q16(n);
-	uint32_t sum = 0;
+	const uint32_t loss = loss_q16(n), receivers = cats_net_count(n->desc.receivers);
+	/* Generations have so many packets or, the first of them, one more. */
+	const uint32_t size = n->layout.packets / n->layout.generations;
+	const uint32_t larger = n->layout.packets % n->layout.generations;
+	uint32_t sum = (n->layout.generations - larger) * cats_estimate_worst(size, loss, receivers);
 
-	for (uint32_t g = 0; g < n->layout.generations; g++)
-		sum += cats_estimate_worst(cats_repair_size(&n->layout, g), loss, cats_net_count(n->desc.receivers));
+	if (larger > 0)
+		sum += larger * cats_estimate_worst(size + 1U, loss, receivers);
 	if (sum > n->layout.packets / 2U)
 		sum = n->layout.packets / 2U;
 	/* Each generation's worst is exceeded in half of all cases: the more there are, the surer one is. */
@@ -261,14 +258,9 @@ static void add_held(struct cats_net *n)
 		n->held |= cats_net_all(n) & ~cats_net_bit(n->config.self);
 		return;
 	}
-	for (uint32_t i = 0; i < n->config.devices; i++) {
-		uint32_t k = n->layout.first[i];
-
-		while (k < n->layout.first[i + 1U] && cats_repair_has(&n->repair, k))
-			k++;
-		if (i != n->config.self && k == n->layout.first[i + 1U])
+	for (uint32_t i = 0; i < n->config.devices; i++)
+		if (i != n->config.self && n->repair.lacking[i] == 0)
 			n->held |= cats_net_bit(i);
-	}
 }
 
 bool cats_net_all_complete(const struct cats_net *n)

@@ -30,6 +30,7 @@ struct cats_net {
 	/* The network's clock: network time is µs since the inference's beginning. */
 	uint64_t base_us;   /* local time of network time 0 */
 	uint64_t synced_us; /* local time of the last correction */
+	int32_t astray_us;  /* what the latest frame said that seemed wrong; 0: it did not */
 	/* Which inference: the latest that was accepted. */
 	uint32_t epoch, inference;
 	uint32_t stored_epoch; /* in flash */

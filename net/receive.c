@@ -17,7 +17,29 @@ static uint32_t doubt_us(const struct cats_net *n, uint64_t local_us)
 	return 4U + (drift < 1000U ? drift : 1000U);
 }
 
-/* Tries the units around the one that the clock says, nearest first. */
+/* Two nodes that have not heard each other since the gather before: the first senders of a gather make their frames
+ * before their clocks can be corrected, those who hear the first of them have theirs corrected then. */
+static uint32_t apart_us(const struct cats_net *n, uint64_t local_us)
+{
+	const uint64_t end_us = n->base_us + n->last_end_us;
+
+	return 4U + cats_net_drift_us(local_us > end_us ? local_us - end_us : 0);
+}
+
+/* Tries the unit that the schedule says: to try another takes a chip as long as the frame was on air. */
+static bool open_scheduled(struct cats_net *n, struct cats_frame_moment *moment, uint64_t start_us,
+			   const uint8_t *frame, uint32_t plain_bytes)
+{
+	const int64_t at = cats_net_time(n, start_us), apart = apart_us(n, start_us);
+	const struct cats_net_slot slot = cats_net_find_slot(n, at > apart ? (uint32_t)(at - apart) : 0);
+
+	if (slot.at_us == CATS_NET_NEVER || slot.owner != moment->sender || slot.at_us > at + apart)
+		return false;
+	moment->unit = slot.at_us / CATS_AIR_UNIT_US;
+	return cats_frame_open(n->plain, &n->config.aead, moment, frame, plain_bytes) == 0;
+}
+
+/* Then the units around the one that the clock says, nearest first. */
 static int open_near(struct cats_net *n, struct cats_frame_moment *moment, uint64_t start_us, const uint8_t *frame,
 		     uint32_t plain_bytes)
 {
@@ -28,10 +50,14 @@ static int open_near(struct cats_net *n, struct cats_frame_moment *moment, uint6
 		reach = SEARCH_UNITS;
 	moment->epoch = n->epoch;
 	moment->inference = n->inference;
+	moment->unit = UINT32_MAX;
+	if (open_scheduled(n, moment, start_us, frame, plain_bytes))
+		return 0;
+	const uint32_t tried = moment->unit;
 	for (int64_t i = 0; i <= 2 * reach; i++) {
 		const int64_t unit = near + (i % 2 == 0 ? -i / 2 : (i + 1) / 2);
 
-		if (unit < 0 || unit > UINT32_MAX)
+		if (unit < 0 || unit >= UINT32_MAX || unit == tried)
 			continue;
 		moment->unit = (uint32_t)unit;
 		if (cats_frame_open(n->plain, &n->config.aead, moment, frame, plain_bytes) == 0)
@@ -51,6 +77,20 @@ static void correct_clock(struct cats_net *n, const struct cats_frame_moment *mo
 	else
 		n->base_us += (uint64_t)(error / 2);
 	n->synced_us = start_us;
+	n->astray_us = 0;
+}
+
+/* What a frame says that is off by more than the own clock can be is its sender's mistake, unless the next says so too.
+ */
+static void weigh_clock(struct cats_net *n, const struct cats_frame_moment *moment, uint64_t start_us)
+{
+	const int64_t error = cats_net_time(n, start_us) - (int64_t)moment->unit * (int)CATS_AIR_UNIT_US;
+	const int64_t doubt = (int64_t)doubt_us(n, start_us) + (int)CATS_AIR_UNIT_US;
+	const int64_t before = n->astray_us;
+
+	n->astray_us = error > doubt || error < -doubt ? (int32_t)error : 0;
+	if (n->astray_us == 0 || (before != 0 && error - before <= doubt && before - error <= doubt))
+		correct_clock(n, moment, start_us);
 }
 
 /* The site that a frame's low byte means: the nearest to where the network is. */
@@ -279,24 +319,6 @@ static int receive_beacon(struct cats_net *n, const struct cats_frame_moment *mo
 			       n->plain + CATS_NET_BEACON_BYTES, bytes - CATS_NET_BEACON_BYTES);
 }
 
-/* Nobody hears oneself. What is fresh and authentic is another's with the same number; a beacon that may be one of an
- * earlier life, played back, is not. */
-static int receive_own(struct cats_net *n, struct cats_frame_moment *moment, uint64_t start_us, const uint8_t *frame,
-		       uint32_t bytes)
-{
-	const int64_t early_us =
-		moment->beacon ? cats_net_time(n, start_us) - (int64_t)moment->unit * CATS_AIR_UNIT_US : 0;
-	const int64_t most_us = doubt_us(n, start_us) + CATS_AIR_UNIT_US;
-	const bool now = n->phase != CATS_NET_PHASE_IDLE && early_us <= most_us && early_us >= -most_us;
-	int refusal = CATS_FRAME_REFUSED_SENDER;
-
-	if (!moment->beacon && now)
-		refusal = open_near(n, moment, start_us, frame, bytes);
-	else if (moment->epoch > n->epoch || (now && moment->epoch == n->epoch && moment->inference == n->inference))
-		refusal = cats_frame_open(n->plain, &n->config.aead, moment, frame, bytes);
-	return refusal == 0 ? CATS_FRAME_REFUSED_TWIN : CATS_FRAME_REFUSED_SENDER;
-}
-
 static int receive(struct cats_net *n, uint64_t start_us, const uint8_t *frame, uint32_t bytes)
 {
 	struct cats_frame_moment moment = {0};
@@ -305,10 +327,8 @@ static int receive(struct cats_net *n, uint64_t start_us, const uint8_t *frame, 
 
 	if (refusal != 0)
 		return refusal;
-	if (moment.sender >= n->config.devices)
+	if (moment.sender >= n->config.devices || moment.sender == n->config.self)
 		return CATS_FRAME_REFUSED_SENDER;
-	if (moment.sender == n->config.self)
-		return receive_own(n, &moment, start_us, frame, plain_bytes);
 	if (moment.beacon)
 		return receive_beacon(n, &moment, start_us, frame, plain_bytes);
 	if (n->phase == CATS_NET_PHASE_IDLE)
@@ -316,7 +336,7 @@ static int receive(struct cats_net *n, uint64_t start_us, const uint8_t *frame, 
 	refusal = open_near(n, &moment, start_us, frame, plain_bytes);
 	if (refusal != 0)
 		return refusal;
-	correct_clock(n, &moment, start_us);
+	weigh_clock(n, &moment, start_us);
 	return receive_content(n, cats_frame_kind_of(frame[0]), moment.sender, moment.unit * CATS_AIR_UNIT_US, n->plain,
 			       plain_bytes);
 }

@@ -62,16 +62,27 @@ void cats_repair_start(struct cats_repair *r)
 {
 	memset(r->has, 0, sizeof(r->has));
 	r->count = 0;
+	memset(r->had, 0, sizeof(r->had));
+	for (uint32_t i = 0; i < CATS_NET_DEVICES_MAX; i++)
+		r->lacking[i] = (uint16_t)(r->layout->first[i + 1U] - r->layout->first[i]);
 	for (uint32_t i = 0; i < r->row_count; i++)
 		r->rows[i].used = false;
 }
 
-static void set_has(struct cats_repair *r, uint32_t packet)
+static void set_has(struct cats_repair *r, uint32_t sender, uint32_t packet)
 {
 	if (cats_repair_has(r, packet))
 		return;
 	r->has[packet / 8U] = (uint8_t)(r->has[packet / 8U] | 1U << packet % 8U);
 	r->count++;
+	r->had[packet % r->layout->generations]++;
+	r->lacking[sender]--;
+}
+
+void cats_repair_own(struct cats_repair *r, uint32_t sender)
+{
+	for (uint32_t k = r->layout->first[sender]; k < r->layout->first[sender + 1U]; k++)
+		set_has(r, sender, k);
 }
 
 /* A packet of `sender` from the store, padded. Returns false when it is not there. */
@@ -228,7 +239,7 @@ static void harvest_row(struct cats_repair *r, struct cats_repair_row *row, uint
 			     payload_of(row), cats_net_packet_bytes(r->layout, r->site, packet)))
 		return;
 	r->decoded++;
-	set_has(r, packet);
+	set_has(r, sender, packet);
 }
 
 static void harvest(struct cats_repair *r)
@@ -289,16 +300,17 @@ bool cats_repair_take(struct cats_repair *r, const uint8_t *bits, const uint8_t 
 void cats_repair_known(struct cats_repair *r, uint32_t packet)
 {
 	const uint32_t generation = packet % r->layout->generations, place = packet / r->layout->generations;
+	const uint32_t sender = cats_net_layout_sender(r->layout, packet);
 	bool fetched = false;
 
-	set_has(r, packet);
+	set_has(r, sender, packet);
 	for (uint32_t i = 0; i < r->row_count; i++) {
 		struct cats_repair_row *row = &r->rows[i];
 		uint32_t pivot;
 
 		if (!row->used || row->generation != generation || row->vector[place] == 0)
 			continue;
-		if (!fetched && !fetch(r, cats_net_layout_sender(r->layout, packet), packet))
+		if (!fetched && !fetch(r, sender, packet))
 			return;
 		fetched = true;
 		add_scaled(r, payload_of(row), r->scratch, row->vector[place]);

@@ -49,6 +49,8 @@ struct cats_repair {
 	uint16_t row_count;
 	uint8_t has[CATS_NET_PACKETS_MAX / 8U]; /* bit k: packet k is in the store */
 	uint16_t count;                         /* of those */
+	uint8_t had[CATS_NET_GENERATIONS_MAX];  /* of each generation's */
+	uint16_t lacking[CATS_NET_DEVICES_MAX]; /* each sender's that are not */
 	uint32_t decoded;                       /* packets regained */
 	uint32_t cycles;                        /* spent on packets and rows, on a Cortex-M4; an estimate */
 	uint8_t scratch[CATS_REPAIR_PAYLOAD_MAX] CATS_REPAIR_WORDS;
@@ -58,6 +60,9 @@ struct cats_repair {
 
 /* Nothing is had yet, no row is in use. The pointers must be set. */
 void cats_repair_start(struct cats_repair *r);
+
+/* All packets of `sender` are in the store. Before anything else is known. */
+void cats_repair_own(struct cats_repair *r, uint32_t sender);
 
 static inline bool cats_repair_has(const struct cats_repair *r, uint32_t packet)
 {

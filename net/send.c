@@ -50,10 +50,12 @@ static uint8_t proposal(struct cats_net *n, uint32_t order)
  * packet it always sends. */
 static bool keeps_still(const struct cats_net *n, const struct cats_net_slot *slot)
 {
-	const uint64_t key = cats_random_key(cats_random_key(n->config.self, n->inference), n->site);
+	uint64_t key;
 
-	return slot->index > 0 && n->passed >= UNHEARD_SLOTS && n->heard == cats_net_bit(n->config.self) &&
-	       cats_random_event(key, slot->at_us, UINT32_MAX / 2U);
+	if (slot->index == 0 || n->passed < UNHEARD_SLOTS || n->heard != cats_net_bit(n->config.self))
+		return false;
+	key = cats_random_key(cats_random_key(n->config.self, n->inference), n->site);
+	return cats_random_event(key, slot->at_us, UINT32_MAX / 2U);
 }
 
 static bool build_data(struct cats_net *n, const struct cats_net_slot *slot)
@@ -64,8 +66,7 @@ static bool build_data(struct cats_net *n, const struct cats_net_slot *slot)
 		return false;
 	bytes = n->config.store.read(n->config.store.context, n->plain + CATS_NET_DATA_BYTES, n->config.self,
 				     slot->index);
-	if (bytes !=
-	    cats_net_packet_bytes(&n->layout, &n->desc, (uint32_t)n->layout.first[n->config.self] + slot->index))
+	if (bytes != cats_net_payload_bytes(&n->desc, n->config.self, slot->index))
 		return false;
 	n->plain[0] = (uint8_t)n->site;
 	n->plain[1] = (uint8_t)slot->index;

@@ -113,6 +113,7 @@ static void have(struct end *e, uint32_t packet)
 {
 	e->there[packet] = 1;
 	cats_repair_known(&e->repair, packet);
+	cats_repair_known(&e->repair, packet); /* again: nothing */
 }
 
 static uint32_t missing(const struct end *e, uint32_t generation)
@@ -121,7 +122,20 @@ static uint32_t missing(const struct end *e, uint32_t generation)
 
 	for (uint32_t k = generation; k < e->layout->packets; k += e->layout->generations)
 		count += !cats_repair_has(&e->repair, k);
+	assert_int_equal(cats_repair_size(e->layout, generation) - e->repair.had[generation], count);
 	return count;
+}
+
+/* What is counted as packets come, against what is there. */
+static void assert_counted(const struct end *e)
+{
+	for (uint32_t i = 0; i < CATS_NET_DEVICES_MAX; i++) {
+		uint32_t lacking = 0;
+
+		for (uint32_t k = e->layout->first[i]; k < e->layout->first[i + 1U]; k++)
+			lacking += !cats_repair_has(&e->repair, k);
+		assert_int_equal(e->repair.lacking[i], lacking);
+	}
 }
 
 /* Sends combinations until the receiver has its generation; returns how many it took beyond what it lacked. */
@@ -136,7 +150,9 @@ static uint32_t repair(struct end *from, struct end *to, uint32_t generation, ui
 			    0);
 		cats_repair_take(&to->repair, bits, payload, cats_random_key(seed, sent), generation);
 		sent++;
+		assert_counted(to);
 	}
+	assert_counted(from);
 	assert_int_equal(missing(to, generation), 0);
 	return sent - lacking;
 }
