@@ -37,6 +37,8 @@ const char *cats_frame_refusal_text(int refusal)
 		return "a field of the frame is outside its range";
 	case CATS_FRAME_REFUSED_IDLE:
 		return "no inference is open: only a beacon is understood";
+	case CATS_FRAME_REFUSED_TWIN:
+		return "another node has this node's number";
 	default:
 		return "not a refusal";
 	}

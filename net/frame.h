@@ -13,7 +13,9 @@
 #include "net/aead.h"
 #include "net/air.h"
 
+#ifndef CATS_FRAME_VERSION /* tests have one that others do not understand */
 #define CATS_FRAME_VERSION 1U
+#endif
 #define CATS_FRAME_BYTES_MAX (2U + CATS_AIR_LENGTH_MAX)
 #define CATS_FRAME_CLEAR_BYTES 12U /* of a beacon */
 
@@ -37,13 +39,15 @@ struct cats_frame_moment {
 enum cats_frame_refusal {
 	CATS_FRAME_REFUSED_SHORT = -200,  /* fewer bytes than any frame of its kind */
 	CATS_FRAME_REFUSED_LENGTH = -201, /* LENGTH is not the number of bytes that follow */
-	CATS_FRAME_REFUSED_SENDER = -202, /* no such device in this plan, or oneself */
+	CATS_FRAME_REFUSED_SENDER = -202, /* no such device in this plan, or oneself, and not known to be fresh */
 	CATS_FRAME_REFUSED_TAG =
 		-203, /* wrong key, wrong time or changed bytes: not of this network, slot and sender */
 	CATS_FRAME_REFUSED_OLD = -204,     /* an inference or epoch that is over: a replay */
 	CATS_FRAME_REFUSED_PLAN = -205,    /* authentic, but of another plan or version */
 	CATS_FRAME_REFUSED_CONTENT = -206, /* authentic, but a field is outside its range */
 	CATS_FRAME_REFUSED_IDLE = -207,    /* nothing is known of the time: only beacons are understood */
+	CATS_FRAME_REFUSED_TWIN =
+		-208, /* authentic and fresh, but oneself did not send it: two nodes have one number */
 };
 
 /* One line without a full stop. */

@@ -319,6 +319,24 @@ static int receive_beacon(struct cats_net *n, const struct cats_frame_moment *mo
 			       n->plain + CATS_NET_BEACON_BYTES, bytes - CATS_NET_BEACON_BYTES);
 }
 
+/* Nobody hears oneself. What is fresh and authentic is another's with the same number; a beacon that may be one of an
+ * earlier life, played back, is not. */
+static int receive_own(struct cats_net *n, struct cats_frame_moment *moment, uint64_t start_us, const uint8_t *frame,
+		       uint32_t bytes)
+{
+	const int64_t early_us =
+		moment->beacon ? cats_net_time(n, start_us) - (int64_t)moment->unit * CATS_AIR_UNIT_US : 0;
+	const int64_t most_us = doubt_us(n, start_us) + CATS_AIR_UNIT_US;
+	const bool now = n->phase != CATS_NET_PHASE_IDLE && early_us <= most_us && early_us >= -most_us;
+	int refusal = CATS_FRAME_REFUSED_SENDER;
+
+	if (!moment->beacon && now)
+		refusal = open_near(n, moment, start_us, frame, bytes);
+	else if (moment->epoch > n->epoch || (now && moment->epoch == n->epoch && moment->inference == n->inference))
+		refusal = cats_frame_open(n->plain, &n->config.aead, moment, frame, bytes);
+	return refusal == 0 ? CATS_FRAME_REFUSED_TWIN : CATS_FRAME_REFUSED_SENDER;
+}
+
 static int receive(struct cats_net *n, uint64_t start_us, const uint8_t *frame, uint32_t bytes)
 {
 	struct cats_frame_moment moment = {0};
@@ -327,8 +345,10 @@ static int receive(struct cats_net *n, uint64_t start_us, const uint8_t *frame, 
 
 	if (refusal != 0)
 		return refusal;
-	if (moment.sender >= n->config.devices || moment.sender == n->config.self)
+	if (moment.sender >= n->config.devices)
 		return CATS_FRAME_REFUSED_SENDER;
+	if (moment.sender == n->config.self)
+		return receive_own(n, &moment, start_us, frame, plain_bytes);
 	if (moment.beacon)
 		return receive_beacon(n, &moment, start_us, frame, plain_bytes);
 	if (n->phase == CATS_NET_PHASE_IDLE)

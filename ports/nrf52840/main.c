@@ -121,6 +121,8 @@ static void check_shard(void)
 
 	if (refusal != 0)
 		wait_for("shard", cats_refusal_text(refusal), where);
+	if (!cats_shard_is_timed(&node.shard))
+		wait_for("shard", "it has no times of gathers", 0);
 }
 
 static void log_node(uint32_t epoch)

@@ -299,7 +299,7 @@ static void log_oddities(void)
 	if (now_us - self.complained_us < COMPLAINT_US)
 		return;
 	self.complained_us = now_us;
-	complain("another node has this node's number: frames", &self.twins, self.news->twins);
+	complain("another node has this node's number: frames", &self.twins, refused(CATS_FRAME_REFUSED_TWIN));
 	complain("frames of another plan or version:", &self.plans, refused(CATS_FRAME_REFUSED_PLAN));
 	complain("frames whose tag is wrong (another key, or noise):", &self.tags, refused(CATS_FRAME_REFUSED_TAG));
 	complain("frames for which no buffer was free:", &self.dropped, cats_radio_counters().dropped);

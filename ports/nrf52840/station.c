@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/random.h"
 #include "net/node.h"
 #include "ports/nrf52840/ccm.h"
 #include "ports/nrf52840/clock.h"
@@ -18,6 +19,9 @@
 /* From a frame's first bit until its ADDRESS calls the handler, and some: if it does not, the frame was not sent. */
 #define SENDING_US 64U
 
+/* An inference of one layer has more gathers, most with a combination or a status of each receiver. */
+#define SPARES 8U
+
 void cats_pendsv(void);
 
 /* Of the linker script: the lowest word of the interrupts' stack. */
@@ -29,10 +33,10 @@ static struct {
 	struct cats_net net;
 	struct cats_repair_row rows[CATS_STATION_ROWS];
 	const struct cats_shard *shard;
-	uint8_t self;
 	uint64_t sending_us; /* the transmission that was given is not asked about before */
 	uint64_t wake_us;
-	uint8_t plain[CATS_AEAD_PLAIN_MAX];
+	uint64_t spare_us; /* when the latest own status or combination of an epoch's first inference was due, */
+	uint32_t spares;   /* and how many there were */
 	/* From thread mode. */
 	uint32_t ready_opening, ready_site; /* site + 1; 0: nothing */
 	uint32_t stored_epoch;
@@ -65,7 +69,6 @@ bool cats_station_init(const struct cats_station_options *options)
 	};
 
 	station.shard = options->shard;
-	station.self = (uint8_t)h->device;
 	station.news.least_us = UINT32_MAX;
 	station.wake_us = UINT64_MAX;
 	__interrupt_stack_bottom[0] = CANARY;
@@ -81,26 +84,12 @@ void cats_station_start(void)
 
 /* ---- Protocol level ---- */
 
-/* An authentic beacon with the own number, which one never hears from oneself. (Other frames say it no better: their
- * time would have to be searched for.) */
-static bool is_twin(const uint8_t *frame, uint32_t bytes)
-{
-	struct cats_frame_moment moment = {0};
-	uint32_t plain_bytes;
-
-	return cats_frame_sender_of(frame[0]) == station.self && cats_frame_kind_of(frame[0]) == CATS_FRAME_BEACON &&
-	       cats_frame_parse(&moment, &plain_bytes, frame, bytes) == 0 &&
-	       cats_frame_open(station.plain, &station.net.config.aead, &moment, frame, plain_bytes) == 0;
-}
-
-static void note_refusal(int refusal, const uint8_t *frame, uint32_t bytes)
+static void note_refusal(int refusal)
 {
 	const uint32_t kind = (uint32_t)(CATS_FRAME_REFUSED_SHORT - refusal);
 
 	if (kind < CATS_STATION_REFUSALS)
 		station.news.refused[kind]++;
-	if (refusal == CATS_FRAME_REFUSED_SENDER && is_twin(frame, bytes))
-		station.news.twins++;
 }
 
 static void receive_one(struct cats_radio_frame *received)
@@ -114,7 +103,7 @@ static void receive_one(struct cats_radio_frame *received)
 	frame[0] = received->bytes[0];
 	refusal = cats_net_receive(&station.net, received->start_us, frame, bytes);
 	if (refusal != 0)
-		note_refusal(refusal, frame, bytes);
+		note_refusal(refusal);
 }
 
 static void receive_all(void)
@@ -153,6 +142,7 @@ static void begin(const struct cats_net_action *action)
 	station.news.inference = action->inference;
 	station.news.epoch = action->epoch;
 	station.news.ended = 0;
+	station.spares = 0;
 	station.news.openings++;
 }
 
@@ -162,8 +152,29 @@ static void wake_at(uint64_t at_us, uint64_t now_us)
 	cats_clock_wake_at(station.wake_us);
 }
 
+/* Two nodes with one number do the same at the same time, and would never hear each other. So in an epoch's first
+ * inference each leaves out one of its frames that others can do without, which one is its chip's own affair, and
+ * listens. */
+static bool listens_instead(const struct cats_net_action *action)
+{
+	const enum cats_frame_kind kind = cats_frame_kind_of(action->frame[0]);
+	const uint64_t key = cats_random_key(FICR_DEVICEID0, station.news.epoch);
+
+	if (station.news.inference != 1 || (kind != CATS_FRAME_STATUS && kind != CATS_FRAME_CODED))
+		return false;
+	if (action->at_us != station.spare_us)
+		station.spares++;
+	station.spare_us = action->at_us;
+	return station.spares == 1U + cats_random_below(key, 0, SPARES);
+}
+
 static void send(const struct cats_net_action *action, uint64_t now_us)
 {
+	if (listens_instead(action)) {
+		cats_radio_listen();
+		wake_at(action->at_us, now_us);
+		return;
+	}
 	const bool armed =
 		cats_radio_send(action->at_us, cats_ccm_sealed(), cats_air_frame_us(action->frame_bytes - 2U));
 	const uint64_t left_us = action->at_us - cats_clock_now_us();

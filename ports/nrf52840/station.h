@@ -26,7 +26,7 @@
 /* Combinations that wait; 418 bytes each. Sixteen nodes at 5 % lack two or three of the packets of a small site. */
 #define CATS_STATION_ROWS 8U
 
-#define CATS_STATION_REFUSALS 8U /* kinds of refused frames: enum cats_frame_refusal, from the first */
+#define CATS_STATION_REFUSALS 9U /* kinds of refused frames: enum cats_frame_refusal, from the first */
 
 /* For thread mode: all only ever count up or hold the latest. */
 struct cats_station_news {
@@ -37,7 +37,6 @@ struct cats_station_news {
 	volatile uint32_t closed;       /* openings, when it was over */
 	volatile uint32_t wanted_epoch; /* to be stored; 0: none */
 	volatile uint32_t refused[CATS_STATION_REFUSALS];
-	volatile uint32_t twins;    /* authentic frames with this node's own number */
 	volatile uint32_t missed;   /* transmissions for which it was too late */
 	volatile uint32_t late_us;  /* the most by which a turn began after the moment that the protocol had named */
 	volatile uint32_t least_us; /* the least from a transmission's arming to the last moment for that */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/shard.h"
 #include "emulator/models.h"
 #include "emulator/uarte.h"
 #include "net/node.h"
@@ -93,6 +94,93 @@ static void a_damaged_page_is_named(void **state)
 	firmware_close(&f);
 }
 
+/* Node 0's shard of three, from a chip. */
+static size_t take_shard(uint8_t shard[1U << 16])
+{
+	struct firmware f;
+	size_t bytes;
+
+	firmware_open(&f, &image);
+	bytes = firmware_plant(&f, 3, 0);
+	assert_in_range(bytes, 1000, 1U << 16);
+	memcpy(shard, cats_m4_memory(cats_chip_core(f.chip), CATS_LAYOUT_SHARD, bytes), bytes);
+	firmware_close(&f);
+	return bytes;
+}
+
+/* The node says why it does not take this shard, and sends nothing, whatever it is asked for. */
+static void open_refused(struct firmware *f, const uint8_t *shard, size_t bytes, const char *why)
+{
+	char line[128];
+
+	firmware_open_fast(f, &image, bytes);
+	firmware_identify(f, 0);
+	firmware_flash(f, CATS_LAYOUT_SHARD, shard, bytes);
+	snprintf(line, sizeof line, "0: waiting: shard: %s", why);
+	firmware_await(f, line, 1000 * FIRMWARE_MS);
+	f->input_bytes = 90;
+	firmware_feed(f);
+	firmware_run(f, 100 * FIRMWARE_MS);
+	assert_false(firmware_says(f, "result"));
+	assert_int_equal(f->frames, 0);
+}
+
+static void refuse(uint8_t *shard, size_t bytes, const char *why)
+{
+	const uint32_t crc = cats_shard_checksum(shard, bytes);
+	struct firmware f;
+
+	memcpy(shard + offsetof(struct cats_shard_header, crc32), &crc, sizeof crc);
+	open_refused(&f, shard, bytes, why);
+	firmware_close(&f);
+}
+
+/* Whole and with a checksum that is right, but not for this firmware. */
+static void a_shard_of_another_kind_is_refused(void **state)
+{
+	static const struct {
+		uint32_t at;
+		uint16_t value;
+		const char *why;
+	} kinds[] = {
+		{offsetof(struct cats_shard_header, version), CATS_SHARD_VERSION + 1U,
+		 "a shard of another format version"},
+		{offsetof(struct cats_shard_header, target), CATS_TARGET_PLAIN,
+		 "the shard's weights are packed for another target"},
+		{offsetof(struct cats_shard_header, target), 99, "the shard's weights are packed for another target"},
+		{offsetof(struct cats_shard_header, devices), 1, "a site's sender table does not add up to its view"},
+		{offsetof(struct cats_shard_header, sink), 77, "a number in the shard's header is outside its range"},
+	};
+	static uint8_t shard[1U << 16], other[1U << 16];
+	const size_t bytes = take_shard(shard);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		memcpy(other, shard, bytes);
+		memcpy(other + kinds[i].at, &kinds[i].value, sizeof kinds[i].value);
+		refuse(other, bytes, kinds[i].why);
+	}
+}
+
+static void a_shard_without_times_is_refused(void **state)
+{
+	static uint8_t shard[1U << 16];
+	const size_t bytes = take_shard(shard);
+	struct cats_shard_header header;
+
+	(void)state;
+	memcpy(&header, shard, sizeof header);
+	for (uint32_t i = 0; i < header.site_count; i++) {
+		struct cats_shard_site site;
+		uint8_t *at = shard + header.sites + i * sizeof site;
+
+		memcpy(&site, at, sizeof site);
+		site.compute_us = site.deadline_us = 0;
+		memcpy(at, &site, sizeof site);
+	}
+	refuse(shard, bytes, "it has no times of gathers");
+}
+
 static void a_shard_of_another_device_is_refused(void **state)
 {
 	struct firmware f;
@@ -105,20 +193,12 @@ static void a_shard_of_another_device_is_refused(void **state)
 	firmware_close(&f);
 }
 
-/* Flashing was broken off: the rest of the shard is erased still. Nothing is sent, whatever the node is asked for. */
+/* Flashing was broken off: the rest of the shard is erased still. */
 static void refuse_prefix(size_t prefix, const uint8_t *shard, size_t bytes)
 {
 	struct firmware f;
 
-	firmware_open_fast(&f, &image, prefix);
-	firmware_identify(&f, 0);
-	firmware_flash(&f, CATS_LAYOUT_SHARD, shard, prefix);
-	firmware_await(&f, "0: waiting: shard: ", 1000 * FIRMWARE_MS);
-	f.input_bytes = 90;
-	firmware_feed(&f);
-	firmware_run(&f, 100 * FIRMWARE_MS);
-	assert_false(firmware_says(&f, "result"));
-	assert_int_equal(f.frames, 0);
+	open_refused(&f, shard, prefix, "");
 	firmware_flash(&f, CATS_LAYOUT_SHARD, shard, bytes);
 	cats_chip_reset(f.chip, CATS_RESET_PIN);
 	firmware_await(&f, "0: node: plan", 1000 * FIRMWARE_MS);
@@ -128,15 +208,9 @@ static void refuse_prefix(size_t prefix, const uint8_t *shard, size_t bytes)
 static void a_shard_half_flashed_is_refused(void **state)
 {
 	static uint8_t shard[1U << 16];
-	struct firmware f;
-	size_t bytes;
+	const size_t bytes = take_shard(shard);
 
 	(void)state;
-	firmware_open(&f, &image);
-	bytes = firmware_plant(&f, 3, 0);
-	assert_in_range(bytes, 1000, sizeof shard);
-	memcpy(shard, cats_m4_memory(cats_chip_core(f.chip), CATS_LAYOUT_SHARD, bytes), bytes);
-	firmware_close(&f);
 	/* Few bytes, few less than all, and strides of words, pages and anything. */
 	for (size_t prefix = 1; prefix < 300; prefix += 1 + prefix * 2 / 3)
 		refuse_prefix(prefix, shard, bytes);
@@ -380,6 +454,16 @@ static bool has_right_crc(void *context)
 	return true;
 }
 
+/* A frame that began before is not heard. */
+static void listen(void *context, uint64_t at, const struct cats_tuning *tuning)
+{
+	struct source *s = context;
+
+	(void)tuning;
+	if (s->address != CATS_NEVER && s->address < at + CATS_AIR_ADDRESS_US * CATS_CYCLES_PER_US)
+		s->address = CATS_NEVER;
+}
+
 static void nothing(void *context, uint64_t at, const struct cats_tuning *tuning)
 {
 	(void)context, (void)at, (void)tuning;
@@ -428,7 +512,7 @@ static bool write_nothing(void *context, uint8_t sender, uint16_t packet, const 
 
 static void open_source(struct source *s)
 {
-	static const struct cats_air air = {NULL,         nothing,      no_byte,   no_end,        nothing, no_deafness,
+	static const struct cats_air air = {NULL,         nothing,      no_byte,   no_end,        listen,  no_deafness,
 					    next_address, take_address, take_byte, has_right_crc, no_power};
 	struct cats_net_config config = {
 		.devices = 3,
@@ -546,6 +630,8 @@ int main(void)
 		cmocka_unit_test(without_shard_it_waits_and_says_so),
 		cmocka_unit_test(a_damaged_page_is_named),
 		cmocka_unit_test(a_shard_of_another_device_is_refused),
+		cmocka_unit_test(a_shard_of_another_kind_is_refused),
+		cmocka_unit_test(a_shard_without_times_is_refused),
 		cmocka_unit_test(a_shard_half_flashed_is_refused),
 		cmocka_unit_test(a_hard_fault_is_logged_by_the_next_life),
 		cmocka_unit_test(a_fault_can_be_stopped_anywhere),

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The firmware on several chips that hear each other: the demo's model on sixteen, byte for byte what the host
  * computes; and nodes that lose their power in the middle of an inference, which are in the next. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "deploy/calibrate.h"
 #include "emulator/stage.h"
-#include "emulator/uarte.h"
 #include "plan/cut.h"
-#include "ports/nrf52840/layout.h"
 #include "sim/times.h"
 #include "tests/cmocka.h"
-#include "tests/sim/fixture.h"
+#include "tests/emulator/network_fixture.h"
 
 #define DEVICES 16
 #define MS (1000 * CATS_TIME_US)
@@ -150,160 +147,55 @@ static void sixteen_chips_compute_what_the_host_does(void **state)
 
 #define NODES 4
 
-/* Four chips, and what they have said. */
-struct site {
-	struct cats_chips *chips;
-	struct fixture model;
-	struct cats_shards shards;
-	struct cats_topology topology;
-	const struct cats_elf *images[NODES];
-	char log[NODES][1U << 16];
-	size_t bytes[NODES], seen[NODES];
-};
-
-static void hear(void *context, uint32_t chip, cats_time time, uint8_t byte)
+/* An inference that is to be whole. */
+static void infer(struct network *n, char result[256])
 {
-	struct site *s = context;
+	const char *line = network_infer(n);
 
-	(void)time;
-	assert_in_range(s->bytes[chip], 0, sizeof s->log[chip] - 2U);
-	s->log[chip][s->bytes[chip]++] = (char)byte;
-}
-
-static void flash(struct site *s, uint32_t node)
-{
-	struct cats_identity_page page = {.magic = CATS_IDENTITY_MAGIC,
-					  .version = CATS_IDENTITY_VERSION,
-					  .node = (uint16_t)node,
-					  .key = {7},
-					  .access_address = 0x71764129U,
-					  .channel = 11};
-	struct cats_m4 *core = cats_chip_core(cats_chips_at(s->chips, node));
-
-	page.crc32 = cats_identity_checksum(&page);
-	need(cats_m4_write(core, CATS_LAYOUT_IDENTITY, &page, sizeof page, &error));
-	need(cats_m4_write(core, CATS_LAYOUT_SHARD, s->shards.bytes[node], s->shards.sizes[node], &error));
-}
-
-/* The node says a line with `text` in so long: the rest of the line, or NULL. */
-static const char *await(struct site *s, uint32_t node, const char *text, cats_time patience)
-{
-	const cats_time until = cats_chips_time(s->chips) + patience;
-
-	for (;;) {
-		char *at = strstr(s->log[node] + s->seen[node], text);
-		char *line = at ? strchr(at, '\n') : NULL;
-
-		if (line != NULL) {
-			s->seen[node] = (size_t)(line + 1 - s->log[node]);
-			*line = '\0';
-			return at + strlen(text);
-		}
-		if (cats_chips_time(s->chips) >= until)
-			return NULL;
-		need(cats_chips_run(s->chips, cats_chips_time(s->chips) + MS, &error));
-	}
-}
-
-static void open_site(struct site *s)
-{
-	memset(s, 0, sizeof *s);
-	fixture_open(&s->model, &fixture_cases[1], 1);
-	fixture_shards(&s->shards, &s->model, NODES, CATS_TARGET_NRF52840);
-	need(cats_times_write(&s->shards, &cats_kernels_nrf52840_c, &error));
-	need(cats_topology_open(&s->topology, "full", NODES, 1, &error));
-	for (uint32_t i = 0; i < NODES; i++)
-		s->images[i] = &image;
-	need(cats_chips_create(&s->chips,
-			       &(struct cats_chips_options){.images = s->images,
-							    .medium = {.topology = &s->topology, .seed = 1},
-							    .drift_ppm = 40,
-							    .power_on = 5 * MS,
-							    .fast = true,
-							    .serial = hear,
-							    .context = s},
-			       &error));
-	for (uint32_t i = 0; i < NODES; i++)
-		flash(s, i);
-	for (uint32_t i = 0; i < NODES; i++)
-		assert_non_null(await(s, i, "node: plan", 1000 * MS));
-}
-
-static void close_site(struct site *s)
-{
-	cats_chips_free(s->chips);
-	cats_shards_free(&s->shards);
-	fixture_close(&s->model);
-}
-
-static void feed(struct site *s)
-{
-	uint8_t bytes[1024] = {CATS_SERIAL_MARK};
-	const uint32_t count = (uint32_t)s->model.input_count;
-	const uint32_t crc = cats_checksum(0, s->model.input, count);
-
-	assert_true(count + 7U <= sizeof bytes);
-	bytes[1] = (uint8_t)count;
-	bytes[2] = (uint8_t)(count >> 8);
-	memcpy(bytes + 3, s->model.input, count);
-	memcpy(bytes + 3 + count, &crc, sizeof crc);
-	need(cats_uarte_receive(cats_chip_peripheral(cats_chips_at(s->chips, 0), CATS_UARTE0_BASE), bytes, count + 7U,
-				&error));
-}
-
-/* Share and outputs of an inference that is to be whole. */
-static void infer(struct site *s, char result[256])
-{
-	const char *line;
-	uint64_t arrived, expected;
-
-	feed(s);
-	line = await(s, 0, "result epoch", 1000 * MS);
 	if (line == NULL)
-		fail_msg("no result; the source had said:\n%s", s->log[0] + s->seen[0]);
-	line = strstr(line, "share ");
-	assert_non_null(line);
-	assert_int_equal(sscanf(line, "share %" SCNu64 "/%" SCNu64, &arrived, &expected), 2);
-	assert_true(expected > 100);
-	if (arrived != expected)
-		fail_msg("only %" PRIu64 " of %" PRIu64 " values arrived", arrived, expected);
+		fail_msg("no result; the source had said:\n%s", n->log[0] + n->seen[0]);
+	if (!network_is_whole(line))
+		fail_msg("not everything arrived: %s", line);
 	snprintf(result, 256, "%s", line);
 }
 
-static void cut_power(struct site *s, uint32_t node)
+static void cut_power(struct network *n, uint32_t node)
 {
-	cats_chips_cut_power(s->chips, node);
-	need(cats_chips_run(s->chips, cats_chips_time(s->chips) + MS, &error));
-	s->seen[node] = s->bytes[node];
-	cats_chips_give_power(s->chips, node);
+	cats_chips_cut_power(n->chips, node);
+	network_run(n, MS);
+	n->seen[node] = n->bytes[node];
+	cats_chips_give_power(n->chips, node);
 }
 
 static void a_node_without_power_is_in_the_next_inference(void **state)
 {
-	static struct site s;
+	static struct network n;
 	char first[256], result[256];
 	uint32_t cuts = 0;
 
 	(void)state;
-	open_site(&s);
-	infer(&s, first);
+	network_open(&n, &image, NODES, NODES);
+	network_flash_all(&n);
+	for (uint32_t i = 0; i < NODES; i++)
+		assert_non_null(network_await(&n, i, "node: plan", 1000 * MS));
+	infer(&n, first);
 	for (cats_time after = 1 * MS; after < 60 * MS; after += 7 * MS, cuts++) {
 		const uint32_t node = cuts % NODES;
 
-		feed(&s);
-		need(cats_chips_run(s.chips, cats_chips_time(s.chips) + after, &error));
-		cut_power(&s, node);
-		assert_non_null(await(&s, node, "reset by power", 100 * MS));
-		assert_non_null(await(&s, node, "node: plan", 1000 * MS));
+		network_feed(&n);
+		network_run(&n, after);
+		cut_power(&n, node);
+		assert_non_null(network_await(&n, node, "reset by power", 100 * MS));
+		assert_non_null(network_await(&n, node, "node: plan", 1000 * MS));
 		/* What became of that inference is as it may be; of the source's nothing became. */
 		if (node != 0)
-			assert_non_null(await(&s, 0, "result epoch", 1000 * MS));
-		need(cats_chips_run(s.chips, cats_chips_time(s.chips) + 50 * MS, &error));
-		infer(&s, result);
+			assert_non_null(network_await(&n, 0, "result epoch", 1000 * MS));
+		network_run(&n, 50 * MS);
+		infer(&n, result);
 		assert_string_equal(result, first);
 	}
 	assert_true(cuts > 2U * NODES);
-	close_site(&s);
+	network_close(&n);
 }
 
 int main(void)

@@ -457,6 +457,67 @@ static void test_replay_to_the_reborn(void **state)
 	cats_ether_free(e);
 }
 
+/* What its own frames mean to their sender: by kind, how often another node is taken to have its number, and not. */
+struct echo {
+	uint64_t told;     /* transmissions, the latest that was */
+	uint32_t delay_us; /* of the echo */
+	uint32_t twins[4], others[4];
+};
+
+static bool echo(void *context, struct cats_ether *e, struct cats_ether_frame *f, uint8_t receiver)
+{
+	struct echo *echo = context;
+	struct cats_ether_node *n = &e->nodes[f->sender];
+	int refusal;
+
+	(void)receiver;
+	if (f->number + 1U == echo->told)
+		return true;
+	echo->told = f->number + 1U;
+	refusal = cats_net_receive(&n->net, n->clock_offset_us + f->start_ns / 1000U + echo->delay_us, f->bytes,
+				   f->length);
+	assert_true(refusal == CATS_FRAME_REFUSED_TWIN || refusal == CATS_FRAME_REFUSED_SENDER);
+	if (refusal == CATS_FRAME_REFUSED_TWIN)
+		echo->twins[cats_frame_kind_of(f->bytes[0])]++;
+	else
+		echo->others[cats_frame_kind_of(f->bytes[0])]++;
+	return true;
+}
+
+/* A frame with the own number is a twin's if it is authentic and fresh, be it data, combination, status or beacon; else
+ * somebody plays back what was sent once. Either way it changes nothing. */
+static void test_own_number(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct echo heard = {0};
+	struct cats_ether *e;
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	e = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES,
+							   .sites = NETWORK_SITES,
+							   .site = sites,
+							   .loss_q32 = UINT64_C(1) << 28,
+							   .pass = echo,
+							   .context = &heard});
+	assert_non_null(e);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+	network_assert_sound(e);
+	for (uint32_t kind = 0; kind < 4; kind++) {
+		assert_true(heard.twins[kind] > 0);
+		assert_int_equal(heard.others[kind], 0);
+	}
+	heard = (struct echo){.delay_us = 3000};
+	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+	network_assert_sound(e);
+	for (uint32_t kind = 0; kind < 4; kind++) {
+		assert_true(heard.others[kind] > 0);
+		assert_int_equal(heard.twins[kind], 0);
+	}
+	cats_ether_free(e);
+}
+
 /* A node with another key or another plan: it is refused and counted, and all others have all but its packets. */
 static void check_stranger(uint64_t strangers, uint64_t others)
 {
@@ -525,10 +586,11 @@ static void test_impossible_deadlines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_fault),    cmocka_unit_test(test_faults_among_losses),
-		cmocka_unit_test(test_cost_of_death), cmocka_unit_test(test_attacks),
-		cmocka_unit_test(test_insider),       cmocka_unit_test(test_replay_to_the_reborn),
-		cmocka_unit_test(test_strangers),     cmocka_unit_test(test_impossible_deadlines),
+		cmocka_unit_test(test_each_fault),           cmocka_unit_test(test_faults_among_losses),
+		cmocka_unit_test(test_cost_of_death),        cmocka_unit_test(test_attacks),
+		cmocka_unit_test(test_own_number),           cmocka_unit_test(test_insider),
+		cmocka_unit_test(test_replay_to_the_reborn), cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_impossible_deadlines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
