@@ -83,6 +83,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->x == NULL || a->y == NULL || a->out == NULL || a->series == 0)
 			argp_error(state, "--x, --y, --out and NAME=FILE.csv are needed");
+		for (size_t s = 0; s < a->series; s++)
+			if (strcmp(a->out, a->files[s]) == 0)
+				argp_error(state, "--out: \"%s\" is a table to draw, which it would overwrite", a->out);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/file.h"
+
 #define BAR_CELLS 24
 
 void cats_arguments(const struct argp *argp, int argc, char **argv, void *into)
@@ -81,6 +83,16 @@ void cats_arguments_distinct(const struct argp_state *state, const struct cats_o
 			    strcmp(outputs[i].path, outputs[j].path) == 0)
 				argp_error(state, "%s and %s: \"%s\": they must be different files", outputs[j].option,
 					   outputs[i].option, outputs[i].path);
+}
+
+enum cats_status cats_outputs_check(const struct cats_output *outputs, size_t count, struct cats_error *error)
+{
+	enum cats_status status = CATS_OK;
+
+	for (size_t i = 0; status == CATS_OK && i < count; i++)
+		if (outputs[i].path != NULL)
+			status = cats_file_may_write(outputs[i].path, error);
+	return status;
 }
 
 int cats_report_failure(enum cats_status status, const struct cats_error *error)

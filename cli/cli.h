@@ -66,6 +66,10 @@ struct cats_output {
 };
 void cats_arguments_distinct(const struct argp_state *state, const struct cats_output *outputs, size_t count);
 
+/* Before the work: each can be written, as far as that shows (cats_file_may_write). */
+CATS_MUST_CHECK enum cats_status cats_outputs_check(const struct cats_output *outputs, size_t count,
+						    struct cats_error *error);
+
 /* "cats: " and the error's line on stderr; the exit status that belongs to `status`. */
 int cats_report_failure(enum cats_status status, const struct cats_error *error);
 

@@ -66,6 +66,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->count == 0 || a->data == NULL)
 			argp_error(state, "a MODEL or PLAN, and --data, are needed");
+		cats_arguments_distinct(state, (const struct cats_output[]){{"--svg", a->svg}, {"--csv", a->csv}}, 2);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

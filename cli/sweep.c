@@ -102,9 +102,21 @@ static void parse_rates(struct arguments *a, char *text, const struct argp_state
 	}
 }
 
+enum { OUTPUTS = 5 };
+
+static void list_outputs(struct cats_output outputs[OUTPUTS], const struct arguments *a)
+{
+	outputs[0] = (struct cats_output){"--cells", a->cells};
+	outputs[1] = (struct cats_output){"--markdown", a->markdown};
+	outputs[2] = (struct cats_output){"--csv", a->csv};
+	outputs[3] = (struct cats_output){"--json-file", a->json_file};
+	outputs[4] = (struct cats_output){"--svg", a->svg};
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *a = state->input;
+	struct cats_output outputs[OUTPUTS];
 
 	if (cats_common_option(&a->common, key, text, state))
 		return 0;
@@ -153,6 +165,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->model_count == 0 || !a->data)
 			argp_error(state, "at least one MODEL or PLAN, and --data, are needed");
+		list_outputs(outputs, a);
+		cats_arguments_distinct(state, outputs, OUTPUTS);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -534,10 +548,13 @@ int cats_command_sweep(int argc, char **argv)
 	struct cats_sweep_entry entries[MAX_MODELS] = {0};
 	static struct cats_sweep_cell cells[MAX_MODELS * MAX_KINDS * MAX_RATES];
 	struct cats_error error = {0};
-	enum cats_status status = CATS_OK;
+	struct cats_output outputs[OUTPUTS];
+	enum cats_status status;
 	int exit_status;
 
 	cats_arguments(&argp, argc, argv, &a);
+	list_outputs(outputs, &a);
+	status = cats_outputs_check(outputs, OUTPUTS, &error);
 	for (size_t i = 0; status >= 0 && i < a.model_count; i++)
 		status = load_entry(&entries[i], a.models[i], &error);
 

@@ -266,6 +266,8 @@ static void finish_options(struct arguments *a, const struct argp_state *state)
 
 	if (o->data == NULL || o->out == NULL)
 		argp_error(state, "--data and --out are needed");
+	if (o->out[0] == '\0')
+		argp_error(state, "--out: \"\" is no path of a directory");
 	if ((o->config == NULL) == (o->init == NULL))
 		argp_error(state, "one of --config and --init is needed");
 	if (o->resume && o->force)

@@ -261,6 +261,9 @@ static enum cats_status load_facts(struct cats_plan_facts *out, const char *dire
 	size_t size = 0;
 	enum cats_status status = make_path(path, directory, PLAN_NAME, error);
 
+	if (status == CATS_OK && cats_file_is_regular(directory))
+		status = cats_fail(error, CATS_ERR_MISMATCH, "%s: is a file: a plan is a directory, give that",
+				   directory);
 	if (status == CATS_OK && !cats_plan_is_there(directory) && is_model(directory))
 		status = cats_fail(error, CATS_ERR_MISMATCH,
 				   "%s: has no " PLAN_NAME ", it is a model: make a plan of it with cats plan",

@@ -53,12 +53,28 @@ static void free_text(struct text *text)
 	free(text->bytes);
 }
 
+static enum cats_status may_write(const struct cats_recording_options *options, struct cats_error *error)
+{
+	const char *const paths[] = {options->csv, options->pcapng, options->timeline};
+	enum cats_status status = CATS_OK;
+
+	for (size_t i = 0; status == CATS_OK && i < sizeof paths / sizeof *paths; i++)
+		if (paths[i] != NULL)
+			status = cats_file_may_write(paths[i], error);
+	return status;
+}
+
 enum cats_status cats_recording_create(struct cats_recording **out, const struct cats_recording_options *options,
 				       struct cats_error *error)
 {
-	struct cats_recording *r = calloc(1, sizeof *r);
+	const enum cats_status status = may_write(options, error);
+	struct cats_recording *r = NULL;
 
+	if (status == CATS_OK)
+		r = calloc(1, sizeof *r);
 	*out = r;
+	if (status < 0)
+		return status;
 	if (r == NULL)
 		return cats_fail(error, CATS_ERR_MEMORY, "recording: out of memory");
 	r->options = *options;

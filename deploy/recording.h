@@ -17,6 +17,7 @@ struct cats_recording_options {
 	const struct cats_config *config; /* names the sites; outlives the recording */
 };
 
+/* CATS_ERR_IO at once where a file could not be written in the end. */
 CATS_MUST_CHECK enum cats_status cats_recording_create(struct cats_recording **out,
 						       const struct cats_recording_options *options,
 						       struct cats_error *error);

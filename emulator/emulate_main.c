@@ -41,9 +41,19 @@ static const struct argp_option option_list[] = {
 };
 _Static_assert(CATS_EMULATION_BLOCK == 16, "option_list says so");
 
+/* Beside those that simulations have. */
+enum { OUTPUTS = 2 };
+
+static void list_outputs(struct cats_output outputs[OUTPUTS], const struct arguments *a)
+{
+	outputs[0] = (struct cats_output){"--serial", a->serial};
+	outputs[1] = (struct cats_output){"--instructions", a->instructions};
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
 	struct arguments *a = state->input;
+	struct cats_output outputs[OUTPUTS];
 
 	if (cats_common_option(&a->common, key, text, state) || cats_radio_argument(&a->radio, key, text, state))
 		return 0;
@@ -66,12 +76,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case OPT_NODE:
 		a->node = (uint32_t)cats_argument_count(state, "--node", text, 0, CATS_DEVICES_MAX - 1U);
 		return 0;
-	case ARGP_KEY_END: {
-		const struct cats_output own[] = {{"--serial", a->serial}, {"--instructions", a->instructions}};
-
-		cats_radio_arguments_check(&a->radio, own, sizeof own / sizeof *own, state);
+	case ARGP_KEY_END:
+		list_outputs(outputs, a);
+		cats_radio_arguments_check(&a->radio, outputs, OUTPUTS, state);
 		return 0;
-	}
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -228,12 +236,16 @@ int main(int argc, char **argv)
 	struct cats_plan plan = {0};
 	struct cats_elf firmware = {0};
 	struct cats_error error = {0};
+	struct cats_output outputs[OUTPUTS];
 	cJSON *object = NULL;
 	enum cats_status status;
 
 	argv[0] = name;
 	cats_arguments(&argp, argc, argv, &a);
-	status = load_firmware(&firmware, &a, &error);
+	list_outputs(outputs, &a);
+	status = cats_outputs_check(outputs, OUTPUTS, &error);
+	if (status == CATS_OK)
+		status = load_firmware(&firmware, &a, &error);
 	if (status == CATS_OK)
 		status = cats_plan_load(&plan, a.radio.plan, &error);
 	if (status == CATS_OK)

@@ -97,18 +97,25 @@ enum cats_status cats_file_read(uint8_t **bytes, size_t *size, const char *path,
 	return status;
 }
 
+/* What `path` lies in: "." or all up to its last slash. */
+static void directory_of(char directory[PATH_MAX], const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const size_t length = slash ? (size_t)(slash - path) + 1 : 1;
+
+	memcpy(directory, slash ? path : ".", length);
+	directory[length] = '\0';
+}
+
 /* A rename is on disk only once its directory is. Some file systems cannot sync a directory (EINVAL): nothing more can
  * be done there. */
 static int sync_directory_of(const char *path)
 {
 	char directory[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	const size_t length = slash ? (size_t)(slash - path) + 1 : 1;
 
-	if (length >= sizeof directory)
+	if (strlen(path) >= sizeof directory)
 		return 0;
-	memcpy(directory, slash ? path : ".", length);
-	directory[length] = '\0';
+	directory_of(directory, path);
 
 	const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -143,16 +150,41 @@ static int temporary_name(char temporary[PATH_MAX], const char *path)
 	return length < 0 || length >= PATH_MAX ? -1 : 0;
 }
 
+bool cats_file_is_regular(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+enum cats_status cats_file_may_write(const char *path, struct cats_error *error)
+{
+	char directory[PATH_MAX];
+	struct stat info;
+
+	if (path[0] == '\0')
+		return cats_fail(error, CATS_ERR_IO, "\"\": is no path of a file; give one");
+	if (strlen(path) >= sizeof directory)
+		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", path);
+	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+		return cats_fail(error, CATS_ERR_IO, "%s: is there and is not a regular file; give another path", path);
+	directory_of(directory, path);
+	if (access(directory, W_OK | X_OK) != 0)
+		return cats_fail(error, CATS_ERR_IO, "%s: cannot create: %s; check directory and permissions", path,
+				 strerror(errno));
+	return CATS_OK;
+}
+
 static enum cats_status stage(const char *path, mode_t mode, const struct cats_file_part *parts, size_t part_count,
 			      struct cats_error *error)
 {
 	char temporary[PATH_MAX];
-	struct stat info;
+	const enum cats_status status = cats_file_may_write(path, error);
 
+	if (status < 0)
+		return status;
 	if (temporary_name(temporary, path) != 0)
 		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", path);
-	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-		return cats_fail(error, CATS_ERR_IO, "%s: is there and is not a regular file; give another path", path);
 
 	const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
@@ -261,7 +293,7 @@ enum cats_status cats_directory_make(const char *path, struct cats_error *error)
 	const size_t length = strlen(path);
 
 	if (length == 0 || length >= sizeof prefix)
-		return cats_fail(error, CATS_ERR_USAGE, "%.200s: a directory's path has 1 to %zu bytes", path,
+		return cats_fail(error, CATS_ERR_USAGE, "\"%.200s\": a directory's path has 1 to %zu bytes", path,
 				 sizeof prefix - 1);
 	memcpy(prefix, path, length + 1);
 

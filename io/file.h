@@ -3,6 +3,7 @@
 #ifndef CATS_IO_FILE_H
 #define CATS_IO_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,13 @@
  * not counted in *size. Errors: cannot open, is a directory, larger than limit, read error. */
 CATS_MUST_CHECK enum cats_status cats_file_read(uint8_t **bytes, size_t *size, const char *path, size_t limit,
 						struct cats_error *error);
+
+/* Whether there is a regular file at `path`, say where a directory is wanted. */
+bool cats_file_is_regular(const char *path);
+
+/* Whether a file could be written at `path`, as far as that shows before: a path of some bytes, whose directory is
+ * there and may be written, and nothing but a regular file at it. Asked for before work whose result would be lost. */
+CATS_MUST_CHECK enum cats_status cats_file_may_write(const char *path, struct cats_error *error);
 
 /* Writes to `path`.tmp-PID in the same directory, fsyncs, renames over `path`. On any error (disk full, …) the
  * temporary is removed and what was at `path` is untouched. */

@@ -310,9 +310,10 @@ static enum cats_status parse_object(void *base, const struct field *fields, siz
 		while (i < count && strcmp(item->string, fields[i].key) != 0)
 			i++;
 		if (i == count && !(outer && is_other_key(item->string)))
-			return cats_fail(error, CATS_ERR_FORMAT,
-					 "%s: %s%.100s: unknown key; remove it or correct its name", name, prefix,
-					 item->string);
+			return cats_fail(
+				error, CATS_ERR_FORMAT,
+				"%s: %s%.100s: unknown key of a model's configuration; remove it or correct its name",
+				name, prefix, item->string);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, fields[i].key);

@@ -345,6 +345,26 @@ static enum cats_status read_either_config(struct cats_model_bytes *out, char pa
 	return CATS_OK;
 }
 
+/* Who gives something else where a model is needed is told what it is. The name of a plan's file is all that is known
+ * of plans here. */
+static enum cats_status check_place(const char *directory, struct cats_error *error)
+{
+	char tensors[PATH_MAX];
+	char plan[PATH_MAX];
+
+	if (cats_file_is_regular(directory))
+		return cats_fail(error, CATS_ERR_MISMATCH, "%s: is a file: a model is a directory, give that",
+				 directory);
+	enum cats_status status = join(tensors, directory, TENSORS_FILE, error);
+	if (status == CATS_OK)
+		status = join(plan, directory, "plan.json", error);
+	if (status == CATS_OK && is_missing(tensors) && cats_file_is_regular(plan))
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: has no " TENSORS_FILE ", it is a plan: give the model that it was made of",
+				 directory);
+	return status;
+}
+
 enum cats_status cats_model_load(struct cats_model *out, const char *directory, struct cats_error *error)
 {
 	char config_path[PATH_MAX];
@@ -353,8 +373,10 @@ enum cats_status cats_model_load(struct cats_model *out, const char *directory, 
 	struct cats_model_bytes tensors;
 
 	*out = (struct cats_model){0};
-	enum cats_status status =
-		read_part(&tensors, tensors_path, directory, TENSORS_FILE, CATS_SAFETENSORS_MAX_BYTES, error);
+	enum cats_status status = check_place(directory, error);
+	if (status < 0)
+		return status;
+	status = read_part(&tensors, tensors_path, directory, TENSORS_FILE, CATS_SAFETENSORS_MAX_BYTES, error);
 	if (status == CATS_OK)
 		status = read_either_config(&config, config_path, directory, error);
 	if (status == CATS_OK)

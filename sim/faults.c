@@ -8,7 +8,7 @@
 #include "io/file.h"
 #include "sim/lines.h"
 
-#define FORM "INFERENCE MS kill NODE, … reboot NODE, or … freeze NODE MS"
+#define FORM "must be INFERENCE MS kill NODE, … reboot NODE, or … freeze NODE MS"
 
 struct parser {
 	struct cats_lines lines;

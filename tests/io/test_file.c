@@ -106,6 +106,13 @@ static void test_write_refuses(void **state)
 	assert_int_equal(cats_file_write(folder, "x", 1, &error), CATS_ERR_IO);
 	assert_int_equal(cats_file_write(scratch_file(folder, "nobody/a"), "x", 1, &error), CATS_ERR_IO);
 	assert_non_null(strstr(error.text, "cannot create"));
+	assert_int_equal(cats_file_write("", "x", 1, &error), CATS_ERR_IO);
+	assert_non_null(strstr(error.text, "\"\": is no path"));
+	assert_int_equal(cats_file_may_write("", &error), CATS_ERR_IO);
+	assert_int_equal(cats_file_may_write(folder, &error), CATS_ERR_IO);
+	assert_int_equal(cats_file_may_write(scratch_file(folder, "nobody/a"), &error), CATS_ERR_IO);
+	assert_int_equal(cats_file_may_write(scratch_file(folder, "a"), &error), CATS_OK);
+	assert_int_equal(cats_file_may_write("a", &error), CATS_OK);
 	assert_int_equal(scratch_count(folder, ""), 0);
 }
 

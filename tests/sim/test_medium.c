@@ -162,13 +162,13 @@ static void faults_are_read_or_refused_by_line(void **state)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-		{"3 20 kill\n", "line 1: INFERENCE MS kill NODE"},
+		{"3 20 kill\n", "line 1: must be INFERENCE MS kill NODE"},
 		{"\n3 20 kill 4\n", "line 2: \"4\" is not a node from 0 to 3"},
 		{"-3 20 kill 1\n", "\"-3\" is not an inference"},
 		{"3 -20 kill 1\n", "\"-20\" is not a number from 0"},
-		{"3 20 kill 1 5\n", "line 1: INFERENCE MS"},
-		{"3 20 freeze 1\n", "line 1: INFERENCE MS"},
-		{"3 20 melt 1\n", "line 1: INFERENCE MS"},
+		{"3 20 kill 1 5\n", "line 1: must be INFERENCE MS"},
+		{"3 20 freeze 1\n", "line 1: must be INFERENCE MS"},
+		{"3 20 melt 1\n", "line 1: must be INFERENCE MS"},
 	};
 	char good[] = "# so it goes\n3 20 kill 1\n5 0 reboot 1\n7 10.5 freeze 2 30";
 	struct cats_faults faults;
