@@ -2,11 +2,10 @@
 /* Kernels behind a clock. See phases.h; bench/CMakeLists.txt names the wrapped functions to the linker. */
 #include "bench/phases.h"
 
-#include <cblas.h>
 #include <string.h>
 
 #include "bench/measure.h"
-#include "model/kernels.h"
+#include "model/product.h"
 #include "train/batch.h"
 #include "train/loss_masks.h"
 
@@ -62,26 +61,32 @@ void cats_phase_end(enum cats_phase phase)
 		cats_phase_end(phase);           \
 	}
 
-WRAP(CATS_PHASE_PRODUCTS, cblas_sgemm,
-     (enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE ta, enum CBLAS_TRANSPOSE tb, blasint m, blasint n, blasint k,
-      float alpha, const float *a, blasint lda, const float *b, blasint ldb, float beta, float *c, blasint ldc),
-     (order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+WRAP(CATS_PHASE_PRODUCTS, cats_product,
+     (struct cats_submatrix y, bool add, const cats_real *start, struct cats_factor a, struct cats_submatrix x,
+      uint32_t rows, uint32_t columns, size_t width),
+     (y, add, start, a, x, rows, columns, width))
+WRAP(CATS_PHASE_PRODUCTS, cats_product_outer,
+     (cats_real * d, struct cats_submatrix a, struct cats_submatrix x, uint32_t rows, uint32_t columns, size_t width),
+     (d, a, x, rows, columns, width))
 WRAP(CATS_PHASE_NORMS, cats_norm_forward,
-     (cats_real * y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at, struct cats_submatrix x,
-      const cats_real *gain, const cats_real *bias, enum cats_norm norm, cats_real eps, size_t width),
+     (struct cats_submatrix y, struct cats_submatrix xhat, cats_real *rstd, const struct cats_reception *at,
+      struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm, cats_real eps,
+      size_t width),
      (y, xhat, rstd, at, x, gain, bias, norm, eps, width))
 WRAP(CATS_PHASE_NORMS, cats_norm_replay,
-     (cats_real * y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
+     (struct cats_submatrix y, struct cats_submatrix xhat, const struct cats_reception *at, const cats_real *gain,
       const cats_real *bias, enum cats_norm norm, size_t width),
      (y, xhat, at, gain, bias, norm, width))
 WRAP(CATS_PHASE_NORMS, cats_norm_backward,
-     (struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
-      const cats_real *rstd, const struct cats_reception *at, const cats_real *gain, enum cats_norm norm, size_t width),
+     (struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, struct cats_submatrix dy,
+      struct cats_submatrix xhat, const cats_real *rstd, const struct cats_reception *at, const cats_real *gain,
+      enum cats_norm norm, size_t width),
      (dx, d_gain, d_bias, dy, xhat, rstd, at, gain, norm, width))
 WRAP(CATS_PHASE_NORMS, cats_gather,
-     (cats_real * view, const struct cats_reception *at, struct cats_submatrix x, size_t width), (view, at, x, width))
+     (struct cats_submatrix view, const struct cats_reception *at, struct cats_submatrix x, size_t width),
+     (view, at, x, width))
 WRAP(CATS_PHASE_NORMS, cats_scatter_add,
-     (struct cats_submatrix dx, const cats_real *view, const struct cats_reception *at, size_t width),
+     (struct cats_submatrix dx, struct cats_submatrix view, const struct cats_reception *at, size_t width),
      (dx, view, at, width))
 WRAP(CATS_PHASE_ATTENTION, cats_attention_forward,
      (struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k, struct cats_submatrix v,

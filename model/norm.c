@@ -55,22 +55,23 @@ static void copy_received(cats_real *dst, const cats_real *src, const uint8_t *m
 		dst[i] = src[i] * (cats_real)mask[i];
 }
 
-/* The rows of a block of columns, gathered into out[view.count, stride] from i0 on. */
-static void gather_block(cats_real *out, size_t stride, const struct cats_reception *at, struct cats_submatrix x,
-			 size_t i0, size_t n)
+/* The rows of a block of columns, gathered into out from sample·token i0 on. */
+static void gather_block(struct cats_submatrix out, const struct cats_reception *at, struct cats_submatrix x, size_t i0,
+			 size_t n)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
 		const uint8_t *mask = mask_of(at, s, i0);
 
 		for (uint32_t k = s->first; k < s->first + s->count; k++)
-			copy_received(out + k * stride + i0, x.data + at->view->columns[k] * x.stride + i0, mask, n);
+			copy_received(out.data + k * out.stride + i0, x.data + at->view->columns[k] * x.stride + i0,
+				      mask, n);
 	}
 }
 
 /* xhat holds gathered x and becomes normalised x, in place; absent columns are and stay 0. */
-static void normalise_block(cats_real *xhat, cats_real *rstd, const struct cats_reception *at, enum cats_norm norm,
-			    cats_real eps, size_t width, size_t i0, size_t n)
+static void normalise_block(struct cats_submatrix xhat, cats_real *rstd, const struct cats_reception *at,
+			    enum cats_norm norm, cats_real eps, size_t i0, size_t n)
 {
 	const uint32_t columns = at->view->count;
 	cats_real count[BLOCK], mean[BLOCK] = {0}, square[BLOCK] = {0};
@@ -81,7 +82,7 @@ static void normalise_block(cats_real *xhat, cats_real *rstd, const struct cats_
 	if (norm == CATS_NORM_LAYER) {
 		for (uint32_t k = 0; k < columns; k++)
 			for (size_t i = 0; i < n; i++)
-				mean[i] += xhat[k * width + i0 + i];
+				mean[i] += xhat.data[k * xhat.stride + i0 + i];
 		for (size_t i = 0; i < n; i++)
 			mean[i] *= count[i];
 		for (uint32_t g = 0; g < at->view->segment_count; g++) {
@@ -90,22 +91,23 @@ static void normalise_block(cats_real *xhat, cats_real *rstd, const struct cats_
 
 			for (uint32_t k = s->first; k < s->first + s->count; k++)
 				for (size_t i = 0; i < n; i++)
-					xhat[k * width + i0 + i] -= mask ? mean[i] * (cats_real)mask[i] : mean[i];
+					xhat.data[k * xhat.stride + i0 + i] -=
+						mask ? mean[i] * (cats_real)mask[i] : mean[i];
 		}
 	}
 	for (uint32_t k = 0; k < columns; k++)
 		for (size_t i = 0; i < n; i++)
-			square[i] += xhat[k * width + i0 + i] * xhat[k * width + i0 + i];
+			square[i] += xhat.data[k * xhat.stride + i0 + i] * xhat.data[k * xhat.stride + i0 + i];
 	for (size_t i = 0; i < n; i++)
 		rstd[i0 + i] = count[i] > 0 ? 1 / real_sqrt(square[i] * count[i] + eps) : 0;
 	for (uint32_t k = 0; k < columns; k++)
 		for (size_t i = 0; i < n; i++)
-			xhat[k * width + i0 + i] *= rstd[i0 + i];
+			xhat.data[k * xhat.stride + i0 + i] *= rstd[i0 + i];
 }
 
 /* y = xhat · gain + bias where received. */
-static void affine_block(cats_real *y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
-			 const cats_real *bias, enum cats_norm norm, size_t width, size_t i0, size_t n)
+static void affine_block(struct cats_submatrix y, struct cats_submatrix xhat, const struct cats_reception *at,
+			 const cats_real *gain, const cats_real *bias, enum cats_norm norm, size_t i0, size_t n)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
@@ -114,8 +116,8 @@ static void affine_block(cats_real *y, const cats_real *xhat, const struct cats_
 		for (uint32_t k = s->first; k < s->first + s->count; k++) {
 			const cats_real a = gain[k];
 			const cats_real b = norm == CATS_NORM_LAYER ? bias[k] : 0;
-			const cats_real *from = xhat + k * width + i0;
-			cats_real *to = y + k * width + i0;
+			const cats_real *from = xhat.data + k * xhat.stride + i0;
+			cats_real *to = y.data + k * y.stride + i0;
 
 			if (mask)
 				for (size_t i = 0; i < n; i++)
@@ -129,20 +131,13 @@ static void affine_block(cats_real *y, const cats_real *xhat, const struct cats_
 
 /* ---- nothing lost, which is most of the time: LANES sample·tokens at a time, sums in registers ---- */
 
-static bool is_whole(const struct cats_reception *at)
-{
-	return at->received == NULL || at->devices == 1;
-}
-
 /* Views of at most so many columns; wider ones take the block functions. 16 KiB of a cache of 32 in the backward pass.
  */
 #define WIDEST 128U
 
-/* What the block functions above do, in one pass over memory: rows of all columns are a power of two apart more often
- * than not, and then a second pass would find that they had driven each other out of the cache. */
-static void whole_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_view *view,
-			  struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
-			  cats_real eps, size_t width, size_t i0)
+/* What the block functions above do, in one pass over memory, without gain and shift. */
+static void whole_forward(struct cats_submatrix xhat, cats_real *rstd, const struct cats_view *view,
+			  struct cats_submatrix x, enum cats_norm norm, cats_real eps, size_t i0)
 {
 	const cats_real share = 1 / (cats_real)view->count;
 	lanes values[WIDEST], mean = {0}, square = {0}, scale;
@@ -162,23 +157,19 @@ static void whole_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const 
 	load(&scale, rstd + i0);
 	for (uint32_t k = 0; k < view->count; k++) {
 		values[k] *= scale;
-		store(xhat + k * width + i0, &values[k]);
-		values[k] = values[k] * gain[k] + (norm == CATS_NORM_LAYER ? bias[k] : 0);
-		store(y + k * width + i0, &values[k]);
+		store(xhat.data + k * xhat.stride + i0, &values[k]);
 	}
 }
 
-static void whole_backward(struct cats_submatrix dx, const cats_real *dy, const cats_real *xhat, const cats_real *rstd,
-			   const struct cats_view *view, const cats_real *gain, enum cats_norm norm, size_t width,
-			   size_t i0)
+static void whole_backward(struct cats_submatrix dx, struct cats_submatrix dxhat, struct cats_submatrix xhat,
+			   const cats_real *rstd, const struct cats_view *view, enum cats_norm norm, size_t i0)
 {
 	const cats_real share = 1 / (cats_real)view->count;
 	lanes d[WIDEST], hat[WIDEST], mean = {0}, along = {0}, scale, sum;
 
 	for (uint32_t k = 0; k < view->count; k++) {
-		load(&d[k], dy + k * width + i0);
-		load(&hat[k], xhat + k * width + i0);
-		d[k] *= gain[k];
+		load(&d[k], dxhat.data + k * dxhat.stride + i0);
+		load(&hat[k], xhat.data + k * xhat.stride + i0);
 		mean += d[k];
 		along += d[k] * hat[k];
 	}
@@ -194,82 +185,51 @@ static void whole_backward(struct cats_submatrix dx, const cats_real *dy, const 
 	}
 }
 
-static cats_real sum_of(const lanes *values)
-{
-	cats_real sum = 0;
-
-	for (uint32_t i = 0; i < LANES; i++)
-		sum += (*values)[i];
-	return sum;
-}
-
-/* d_gain, d_bias += over the first `width` sample·tokens, a multiple of LANES. */
-static void whole_gains(cats_real *d_gain, cats_real *d_bias, const cats_real *dy, const cats_real *xhat,
-			const struct cats_view *view, enum cats_norm norm, size_t stride, size_t width)
-{
-	for (uint32_t k = 0; k < view->count; k++) {
-		lanes for_gain = {0}, for_bias = {0}, d, hat;
-
-		for (size_t i = 0; i < width; i += LANES) {
-			load(&d, dy + k * stride + i);
-			load(&hat, xhat + k * stride + i);
-			for_gain += d * hat;
-			for_bias += d;
-		}
-		d_gain[k] += sum_of(&for_gain);
-		if (norm == CATS_NORM_LAYER)
-			d_bias[k] += sum_of(&for_bias);
-	}
-}
-
 /* How many sample·tokens from the first on the functions above take. */
-static size_t whole_width(const struct cats_reception *at, size_t width)
+static size_t whole_width(const struct cats_reception *at, const cats_real *gain, size_t width)
 {
-	return is_whole(at) && at->view->count > 0 && at->view->count <= WIDEST ? width / LANES * LANES : 0;
+	const bool whole = gain == NULL && (at->received == NULL || at->devices == 1);
+
+	return whole && at->view->count > 0 && at->view->count <= WIDEST ? width / LANES * LANES : 0;
 }
 
-void cats_norm_forward(cats_real *y, cats_real *xhat, cats_real *rstd, const struct cats_reception *at,
-		       struct cats_submatrix x, const cats_real *gain, const cats_real *bias, enum cats_norm norm,
-		       cats_real eps, size_t width)
+void cats_norm_forward(struct cats_submatrix y, struct cats_submatrix xhat, cats_real *rstd,
+		       const struct cats_reception *at, struct cats_submatrix x, const cats_real *gain,
+		       const cats_real *bias, enum cats_norm norm, cats_real eps, size_t width)
 {
-	const size_t whole = whole_width(at, width);
+	const size_t whole = whole_width(at, gain, width);
 
 	for (size_t i0 = 0; i0 < whole; i0 += LANES)
-		whole_forward(y, xhat, rstd, at->view, x, gain, bias, norm, eps, width, i0);
+		whole_forward(xhat, rstd, at->view, x, norm, eps, i0);
 	for (size_t i0 = whole; i0 < width; i0 += BLOCK) {
 		const size_t n = block_width(i0, width);
 
-		gather_block(xhat, width, at, x, i0, n);
-		normalise_block(xhat, rstd, at, norm, eps, width, i0, n);
-		affine_block(y, xhat, at, gain, bias, norm, width, i0, n);
+		gather_block(xhat, at, x, i0, n);
+		normalise_block(xhat, rstd, at, norm, eps, i0, n);
+		if (gain != NULL)
+			affine_block(y, xhat, at, gain, bias, norm, i0, n);
 	}
 }
 
-void cats_norm_replay(cats_real *y, const cats_real *xhat, const struct cats_reception *at, const cats_real *gain,
-		      const cats_real *bias, enum cats_norm norm, size_t width)
+void cats_norm_replay(struct cats_submatrix y, struct cats_submatrix xhat, const struct cats_reception *at,
+		      const cats_real *gain, const cats_real *bias, enum cats_norm norm, size_t width)
 {
-	for (uint32_t k = 0; is_whole(at) && k < at->view->count; k++) {
-		const cats_real a = gain[k], b = norm == CATS_NORM_LAYER ? bias[k] : 0;
-
-		for (size_t i = 0; i < width; i++)
-			y[k * width + i] = xhat[k * width + i] * a + b;
-	}
-	for (size_t i0 = is_whole(at) ? width : 0; i0 < width; i0 += BLOCK)
-		affine_block(y, xhat, at, gain, bias, norm, width, i0, block_width(i0, width));
+	for (size_t i0 = 0; i0 < width; i0 += BLOCK)
+		affine_block(y, xhat, at, gain, bias, norm, i0, block_width(i0, width));
 }
 
 /* d_gain, d_bias += over one block; dy becomes the gradient of xhat, 0 where absent. */
-static void affine_backward_block(cats_real *d_gain, cats_real *d_bias, cats_real *dy, const cats_real *xhat,
-				  const struct cats_reception *at, const cats_real *gain, enum cats_norm norm,
-				  size_t width, size_t i0, size_t n)
+static void affine_backward_block(cats_real *d_gain, cats_real *d_bias, struct cats_submatrix dy,
+				  struct cats_submatrix xhat, const struct cats_reception *at, const cats_real *gain,
+				  enum cats_norm norm, size_t i0, size_t n)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
 		const uint8_t *mask = mask_of(at, s, i0);
 
 		for (uint32_t k = s->first; k < s->first + s->count; k++) {
-			cats_real *row = dy + k * width + i0;
-			const cats_real *hat = xhat + k * width + i0;
+			cats_real *row = dy.data + k * dy.stride + i0;
+			const cats_real *hat = xhat.data + k * xhat.stride + i0;
 			cats_real sum_gain = 0, sum_bias = 0;
 
 			if (mask)
@@ -289,9 +249,9 @@ static void affine_backward_block(cats_real *d_gain, cats_real *d_bias, cats_rea
 }
 
 /* dx += rstd · (g - mean(g) - xhat · mean(g · xhat)) over the available columns, g the gradient of xhat. */
-static void normalise_backward_block(struct cats_submatrix dx, const cats_real *dxhat, const cats_real *xhat,
+static void normalise_backward_block(struct cats_submatrix dx, struct cats_submatrix dxhat, struct cats_submatrix xhat,
 				     const cats_real *rstd, const struct cats_reception *at, enum cats_norm norm,
-				     size_t width, size_t i0, size_t n)
+				     size_t i0, size_t n)
 {
 	const uint32_t columns = at->view->count;
 	cats_real count[BLOCK], mean[BLOCK] = {0}, along[BLOCK] = {0};
@@ -299,8 +259,8 @@ static void normalise_backward_block(struct cats_submatrix dx, const cats_real *
 	count_available(count, at, i0, n);
 	for (uint32_t k = 0; k < columns; k++)
 		for (size_t i = 0; i < n; i++) {
-			mean[i] += dxhat[k * width + i0 + i];
-			along[i] += dxhat[k * width + i0 + i] * xhat[k * width + i0 + i];
+			mean[i] += dxhat.data[k * xhat.stride + i0 + i];
+			along[i] += dxhat.data[k * xhat.stride + i0 + i] * xhat.data[k * xhat.stride + i0 + i];
 		}
 	for (size_t i = 0; i < n; i++) {
 		const cats_real inverse = count[i] > 0 ? 1 / count[i] : 0;
@@ -316,8 +276,8 @@ static void normalise_backward_block(struct cats_submatrix dx, const cats_real *
 			cats_real *to = dx.data + at->view->columns[k] * dx.stride + i0;
 
 			for (size_t i = 0; i < n; i++) {
-				const size_t at_i = k * width + i0 + i;
-				const cats_real d = rstd[i0 + i] * (dxhat[at_i] - mean[i] - xhat[at_i] * along[i]);
+				const cats_real d = rstd[i0 + i] * (dxhat.data[k * dxhat.stride + i0 + i] - mean[i] -
+								    xhat.data[k * xhat.stride + i0 + i] * along[i]);
 
 				to[i] += mask ? d * (cats_real)mask[i] : d;
 			}
@@ -325,36 +285,37 @@ static void normalise_backward_block(struct cats_submatrix dx, const cats_real *
 	}
 }
 
-void cats_norm_backward(struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, cats_real *dy,
-			const cats_real *xhat, const cats_real *rstd, const struct cats_reception *at,
+void cats_norm_backward(struct cats_submatrix dx, cats_real *d_gain, cats_real *d_bias, struct cats_submatrix dy,
+			struct cats_submatrix xhat, const cats_real *rstd, const struct cats_reception *at,
 			const cats_real *gain, enum cats_norm norm, size_t width)
 {
-	const size_t whole = whole_width(at, width);
+	const size_t whole = whole_width(at, gain, width);
 
-	if (whole > 0)
-		whole_gains(d_gain, d_bias, dy, xhat, at->view, norm, width, whole);
 	for (size_t i0 = 0; i0 < whole; i0 += LANES)
-		whole_backward(dx, dy, xhat, rstd, at->view, gain, norm, width, i0);
+		whole_backward(dx, dy, xhat, rstd, at->view, norm, i0);
 	for (size_t i0 = whole; i0 < width; i0 += BLOCK) {
 		const size_t n = block_width(i0, width);
 
-		affine_backward_block(d_gain, d_bias, dy, xhat, at, gain, norm, width, i0, n);
-		normalise_backward_block(dx, dy, xhat, rstd, at, norm, width, i0, n);
+		if (gain != NULL)
+			affine_backward_block(d_gain, d_bias, dy, xhat, at, gain, norm, i0, n);
+		normalise_backward_block(dx, dy, xhat, rstd, at, norm, i0, n);
 	}
 }
 
-void cats_gather(cats_real *view, const struct cats_reception *at, struct cats_submatrix x, size_t width)
+void cats_gather(struct cats_submatrix view, const struct cats_reception *at, struct cats_submatrix x, size_t width)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
 		const uint8_t *mask = mask_of(at, s, 0);
 
 		for (uint32_t k = s->first; k < s->first + s->count; k++)
-			copy_received(view + k * width, x.data + at->view->columns[k] * x.stride, mask, width);
+			copy_received(view.data + k * view.stride, x.data + at->view->columns[k] * x.stride, mask,
+				      width);
 	}
 }
 
-void cats_scatter_add(struct cats_submatrix dx, const cats_real *view, const struct cats_reception *at, size_t width)
+void cats_scatter_add(struct cats_submatrix dx, struct cats_submatrix view, const struct cats_reception *at,
+		      size_t width)
 {
 	for (uint32_t g = 0; g < at->view->segment_count; g++) {
 		const struct cats_segment *s = &at->view->segments[g];
@@ -362,7 +323,7 @@ void cats_scatter_add(struct cats_submatrix dx, const cats_real *view, const str
 
 		for (uint32_t k = s->first; k < s->first + s->count; k++) {
 			cats_real *to = dx.data + at->view->columns[k] * dx.stride;
-			const cats_real *from = view + k * width;
+			const cats_real *from = view.data + k * view.stride;
 
 			for (size_t i = 0; i < width; i++)
 				to[i] += mask ? from[i] * (cats_real)mask[i] : from[i];

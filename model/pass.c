@@ -21,8 +21,8 @@ struct layer_tape {
 	cats_real *qkv; /* [3 F, T, B], device by device: its q, k, v rows */
 	cats_real *p;   /* [H, T, T, B] probabilities; only one head's when nothing is kept */
 	cats_real *o;   /* [F, T, B] heads' outputs */
-	cats_real *z;   /* [M, T, B] hidden units before the activation, */
-	cats_real *h;   /* [M, T, B] and after */
+	cats_real *h;   /* [M, T, B] hidden units after the activation, */
+	cats_real *z;   /* [M, T, B] and before; h itself for ReLU, whose derivative h tells as well */
 };
 
 struct cats_pass {
@@ -34,17 +34,19 @@ struct cats_pass {
 	size_t bytes;
 	struct layer_tape *tape; /* [n_layers]; all the same arrays when nothing is kept */
 	struct norm_tape final_tape;
-	cats_real *trace;  /* [n_layers + 1] of [F, T, B] */
-	cats_real *x;      /* [F, T, B] residual stream */
-	cats_real *y;      /* [max_view, T, B] a device's gathered view */
-	cats_real *branch; /* [F, T, B] what a branch adds to the residual stream */
-	cats_real *head;   /* [n_out, T, B] outputs before pooling */
-	cats_real *out;    /* [n_out, T, B] */
-	cats_real *dx;     /* [F, T, B] gradient of x, */
-	cats_real *dy;     /* [max_view, T, B] of y, */
-	cats_real *dwide;  /* [max(F, M), T, B] of o or h, */
-	cats_real *dqkv;   /* [3 F, T, B] of qkv, */
-	cats_real *ds;     /* [T, T, B] of one head's scores */
+	cats_real *trace;   /* [n_layers + 1] of [F, T, B] */
+	cats_real *x;       /* [F, T, B] residual stream */
+	cats_real *y;       /* [max_view, T, B] a device's gathered view */
+	cats_real *branch;  /* [F, T, B] what a branch adds to the residual stream, or its gradient, with dropout */
+	cats_real *folded;  /* weights of a linear layer with the gain before it, then biases, */
+	cats_real *dfolded; /* and their gradients */
+	cats_real *head;    /* [n_out, T, B] outputs before pooling */
+	cats_real *out;     /* [n_out, T, B] */
+	cats_real *dx;      /* [F, T, B] gradient of x, */
+	cats_real *dy;      /* [max_view, T, B] of y, */
+	cats_real *dwide;   /* [max(F, M), T, B] of o or h, */
+	cats_real *dqkv;    /* [3 F, T, B] of qkv, */
+	cats_real *ds;      /* [T, T, B] of one head's scores */
 };
 
 /* One call's constants. */
@@ -55,12 +57,22 @@ struct step {
 	const struct cats_pass_input *in;
 	const cats_real *packed;
 	cats_real *gradient; /* packed; NULL in the forward pass */
-	size_t B, T, width;  /* width = T · B, the stride of every array */
+	size_t B, T, width;  /* width = T · B */
+	size_t stride;       /* from row to row of every array, at least width */
 };
 
 /* ---- memory: one block, walked twice: first to count, then to hand out ---- */
 
 #define CACHE_LINE 64U
+
+/* Rows are an odd number of cache lines apart: at a power of two, as T · B often is, those of all columns would share a
+ * few sets of the cache and drive each other out. */
+static size_t stride_of(size_t width)
+{
+	const size_t line = CACHE_LINE / sizeof(cats_real);
+
+	return ((width + line - 1U) / line | 1U) * line;
+}
 
 static cats_real *take(struct cats_pass *p, size_t count)
 {
@@ -70,18 +82,23 @@ static cats_real *take(struct cats_pass *p, size_t count)
 	return p->memory ? (cats_real *)(void *)(p->memory + at) : NULL;
 }
 
-static void take_norm(struct norm_tape *tape, struct cats_pass *p, uint32_t site, size_t width)
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static void take_norm(struct norm_tape *tape, struct cats_pass *p, uint32_t site, size_t stride)
 {
 	for (uint32_t j = 0; j < p->views->config.devices; j++) {
 		const bool own = p->keep || j == 0;
 		const size_t columns = p->keep ? cats_view_at(p->views, site, j)->count : p->views->max_view;
 
-		tape->xhat[j] = own ? take(p, columns * width) : tape->xhat[0];
-		tape->rstd[j] = own ? take(p, width) : tape->rstd[0];
+		tape->xhat[j] = own ? take(p, columns * stride) : tape->xhat[0];
+		tape->rstd[j] = own ? take(p, stride) : tape->rstd[0];
 	}
 }
 
-static void take_layer(struct cats_pass *p, uint32_t n, size_t width)
+static void take_layer(struct cats_pass *p, uint32_t n, size_t width, size_t stride)
 {
 	const struct cats_config *c = &p->views->config;
 	struct layer_tape *t = &p->tape[n];
@@ -90,37 +107,56 @@ static void take_layer(struct cats_pass *p, uint32_t n, size_t width)
 		*t = p->tape[0];
 		return;
 	}
-	take_norm(&t->norm1, p, n * 4U + CATS_ATTN_IN, width);
-	take_norm(&t->norm2, p, n * 4U + CATS_FFN_IN, width);
-	t->qkv = take(p, 3 * c->d_model * width);
+	take_norm(&t->norm1, p, n * 4U + CATS_ATTN_IN, stride);
+	take_norm(&t->norm2, p, n * 4U + CATS_FFN_IN, stride);
+	t->qkv = take(p, 3 * c->d_model * stride);
 	t->p = take(p, (p->keep ? c->n_heads : 1U) * cats_config_tokens(c) * width);
-	t->o = take(p, c->d_model * width);
-	t->z = take(p, c->d_ff * width);
-	t->h = take(p, c->d_ff * width);
+	t->o = take(p, c->d_model * stride);
+	t->h = take(p, c->d_ff * stride);
+	t->z = c->activation == CATS_RELU ? t->h : take(p, c->d_ff * stride);
+}
+
+/* Weights and biases of the largest block that a normalisation precedes. */
+static size_t most_folded(const struct cats_views *views)
+{
+	const struct cats_config *c = &views->config;
+	size_t most = 0;
+
+	for (size_t i = 0; i < (size_t)c->n_layers * c->devices; i++) {
+		const struct cats_block *qkv = &views->layer[i].qkv, *up = &views->layer[i].up;
+
+		most = larger(most,
+			      larger((qkv->columns + 1U) * (size_t)qkv->rows, (up->columns + 1U) * (size_t)up->rows));
+	}
+	for (uint32_t j = 0; j < c->devices; j++)
+		most = larger(most, (views->head[j].columns + 1U) * (size_t)views->head[j].rows);
+	return most;
 }
 
 static void take_all(struct cats_pass *p)
 {
 	const struct cats_config *c = &p->views->config;
-	const size_t width = (size_t)cats_config_tokens(c) * p->max_batch;
+	const size_t width = (size_t)cats_config_tokens(c) * p->max_batch, stride = stride_of(width);
 	const size_t F = c->d_model, wide = c->d_model > c->d_ff ? c->d_model : c->d_ff;
 
 	p->bytes = 0;
 	for (uint32_t n = 0; n < c->n_layers; n++)
-		take_layer(p, n, width);
-	take_norm(&p->final_tape, p, c->n_layers * 4U, width);
-	p->x = take(p, F * width);
-	p->y = take(p, p->views->max_view * width);
-	p->branch = take(p, F * width);
-	p->head = take(p, c->n_out * width);
+		take_layer(p, n, width, stride);
+	take_norm(&p->final_tape, p, c->n_layers * 4U, stride);
+	p->x = take(p, F * stride);
+	p->y = take(p, p->views->max_view * stride);
+	p->branch = take(p, F * stride);
+	p->folded = take(p, most_folded(p->views));
+	p->head = take(p, c->n_out * stride);
 	p->out = take(p, c->n_out * width);
 	if (!p->keep)
 		return;
 	p->trace = take(p, (c->n_layers + 1U) * F * width);
-	p->dx = take(p, F * width);
-	p->dy = take(p, p->views->max_view * width);
-	p->dwide = take(p, wide * width);
-	p->dqkv = take(p, 3 * F * width);
+	p->dfolded = take(p, most_folded(p->views));
+	p->dx = take(p, F * stride);
+	p->dy = take(p, p->views->max_view * stride);
+	p->dwide = take(p, wide * stride);
+	p->dqkv = take(p, 3 * F * stride);
 	p->ds = take(p, cats_config_tokens(c) * width);
 }
 
@@ -202,13 +238,13 @@ size_t cats_pass_bytes(const struct cats_pass *pass)
 
 static struct cats_submatrix submatrix(const struct step *s, cats_real *array, size_t first_row)
 {
-	return (struct cats_submatrix){.data = array + first_row * s->width, .stride = s->width};
+	return (struct cats_submatrix){.data = array + first_row * s->stride, .stride = s->stride};
 }
 
-/* A device's view is stored without gaps: `width` is the number of its tokens times samples. */
-static struct cats_submatrix view_matrix(cats_real *array, size_t width)
+/* What the caller gave is without gaps. */
+static struct cats_submatrix input_matrix(const struct step *s)
 {
-	return (struct cats_submatrix){.data = array, .stride = width};
+	return (struct cats_submatrix){.data = (cats_real *)(uintptr_t)s->in->input, .stride = s->c->n_patches * s->B};
 }
 
 static uint32_t tokens_at(const struct step *s, uint32_t site)
@@ -243,8 +279,8 @@ static struct cats_submatrix gathered(const struct step *s, const struct cats_re
 {
 	if (is_plain(at))
 		return submatrix(s, x, 0);
-	cats_gather(s->pass->y, at, submatrix(s, x, 0), width);
-	return view_matrix(s->pass->y, width);
+	cats_gather(submatrix(s, s->pass->y, 0), at, submatrix(s, x, 0), width);
+	return submatrix(s, s->pass->y, 0);
 }
 
 #define DRAWS 4U /* elements that share a 64-bit draw, 16 bits each */
@@ -266,7 +302,7 @@ static void dropout(const struct step *s, cats_real *array, uint32_t site, uint3
 				uint64_t draw = cats_random_u64(key, f * s->T + t);
 
 				for (uint32_t u = t; u < tokens && u < t + DRAWS; u++, draw >>= 16) {
-					cats_real *at = &array[f * s->width + u * s->B + b];
+					cats_real *at = &array[f * s->stride + u * s->B + b];
 
 					*at = (uint32_t)(draw & 0xFFFFU) < threshold ? 0 : *at * scale;
 				}
@@ -285,12 +321,11 @@ static void forward_embed(const struct step *s)
 	const struct cats_block *e = &s->views->embed;
 	cats_real *x = s->pass->x;
 
-	cats_linear_forward((struct cats_submatrix){x + first * s->B, s->width}, s->packed + e->weight,
-			    s->packed + e->bias, view_matrix((cats_real *)(uintptr_t)s->in->input, input_width),
-			    e->rows, e->columns, input_width);
+	cats_linear_forward((struct cats_submatrix){x + first * s->B, s->stride}, false, s->packed + e->weight,
+			    s->packed + e->bias, input_matrix(s), e->rows, e->columns, input_width);
 	for (size_t f = 0; f < F; f++)
 		for (size_t t = 0; t < s->T; t++) {
-			cats_real *at = x + f * s->width + t * s->B;
+			cats_real *at = x + f * s->stride + t * s->B;
 			const cats_real pos = s->packed[s->views->pos + f * s->T + t];
 
 			for (size_t b = 0; b < s->B; b++)
@@ -299,30 +334,53 @@ static void forward_embed(const struct step *s)
 	dropout(s, x, EMBED_SITE, (uint32_t)s->T);
 }
 
-static void forward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
-			 const struct cats_gain *gain, size_t width)
+/* A normalised view as a linear layer reads it. With nothing lost, gain and shift are part of the weights, and x is
+ * what the normalisation keeps anyway; else x has both, for what is lost is 0 after them. */
+struct reading {
+	struct cats_submatrix x;
+	const cats_real *weight, *bias;
+};
+
+static bool folds(const struct cats_reception *at)
 {
-	cats_norm_forward(s->pass->y, tape->xhat[at->device], tape->rstd[at->device], at, submatrix(s, s->pass->x, 0),
-			  s->packed + gain->weight, s->packed + gain->bias, s->c->norm, (cats_real)s->c->norm_eps,
-			  width);
+	return at->received == NULL || at->devices == 1;
 }
 
-static void forward_linear(const struct step *s, struct cats_submatrix y, const struct cats_block *block,
-			   struct cats_submatrix x, size_t width)
+static const cats_real *shift_of(const struct step *s, const struct cats_gain *gain)
 {
-	cats_linear_forward(y, s->packed + block->weight, s->packed + block->bias, x, block->rows, block->columns,
-			    width);
+	return s->c->norm == CATS_NORM_LAYER ? s->packed + gain->bias : NULL;
 }
 
-/* q is needed only for the rows that attention answers; k and v for all tokens. */
-static struct cats_block rows_of(const struct cats_block *qkv, uint32_t first, uint32_t count)
+static struct reading reading_of(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+				 const struct cats_gain *gain, const struct cats_block *block)
 {
-	return (struct cats_block){
-		.rows = count,
-		.columns = qkv->columns,
-		.weight = qkv->weight + (size_t)first * qkv->columns,
-		.bias = qkv->bias + first,
-	};
+	const cats_real *weight = s->packed + block->weight, *bias = s->packed + block->bias;
+	cats_real *folded = s->pass->folded, *folded_bias = folded + (size_t)block->rows * block->columns;
+
+	if (!folds(at))
+		return (struct reading){submatrix(s, s->pass->y, 0), weight, bias};
+	cats_gain_fold(folded, folded_bias, weight, bias, s->packed + gain->weight, shift_of(s, gain), block->rows,
+		       block->columns);
+	return (struct reading){submatrix(s, tape->xhat[at->device], 0), folded, folded_bias};
+}
+
+static struct reading forward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+				   const struct cats_gain *gain, const struct cats_block *block, size_t width)
+{
+	const bool folded = folds(at);
+
+	cats_norm_forward(submatrix(s, s->pass->y, 0), submatrix(s, tape->xhat[at->device], 0), tape->rstd[at->device],
+			  at, submatrix(s, s->pass->x, 0), folded ? NULL : s->packed + gain->weight,
+			  folded ? NULL : s->packed + gain->bias, s->c->norm, (cats_real)s->c->norm_eps, width);
+	return reading_of(s, at, tape, gain, block);
+}
+
+/* Rows first … first + count - 1 of a block that reads a normalised view. */
+static void forward_rows(struct cats_submatrix y, const struct cats_block *block, const struct reading *from,
+			 uint32_t first, uint32_t count, size_t width)
+{
+	cats_linear_forward(y, false, from->weight + (size_t)first * block->columns, from->bias + first, from->x, count,
+			    block->columns, width);
 }
 
 static struct cats_head head_shape(const struct step *s, uint32_t n)
@@ -378,34 +436,38 @@ static void forward_attn_in(const struct step *s, uint32_t n)
 		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_site_own(s->c, n * 4U + CATS_ATTN_OUT, s->c->devices, j);
-		const struct cats_block q = rows_of(&layer->qkv, 0, own.count);
-		const struct cats_block kv = rows_of(&layer->qkv, own.count, 2U * own.count);
+		const size_t row = 3U * (size_t)own.first;
 
 		if (own.count == 0)
 			continue;
-		forward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
+		const struct reading from = forward_norm(s, &at, &tape->norm1, &layer->norm1, &layer->qkv, s->width);
+
+		/* q is needed only for the rows that attention answers; k and v for all tokens. */
 		if (query_width == s->width) {
-			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first), &layer->qkv,
-				       view_matrix(s->pass->y, s->width), s->width);
+			forward_rows(submatrix(s, tape->qkv, row), &layer->qkv, &from, 0, 3U * own.count, s->width);
 		} else {
-			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first), &q,
-				       view_matrix(s->pass->y, s->width), query_width);
-			forward_linear(s, submatrix(s, tape->qkv, 3U * (size_t)own.first + own.count), &kv,
-				       view_matrix(s->pass->y, s->width), s->width);
+			forward_rows(submatrix(s, tape->qkv, row), &layer->qkv, &from, 0, own.count, query_width);
+			forward_rows(submatrix(s, tape->qkv, row + own.count), &layer->qkv, &from, own.count,
+				     2U * own.count, s->width);
 		}
 		forward_heads(s, n, j);
 	}
 }
 
+static bool drops(const struct step *s)
+{
+	return s->in->dropout > 0;
+}
+
 /* x += dropout(branch), for the tokens that travel at `site`. */
-static void add_branch(const struct step *s, uint32_t site)
+static void add_dropped(const struct step *s, uint32_t site)
 {
 	const size_t width = width_at(s, site);
 
 	dropout(s, s->pass->branch, site, tokens_at(s, site));
 	for (size_t f = 0; f < s->c->d_model; f++)
 		for (size_t i = 0; i < width; i++)
-			s->pass->x[f * s->width + i] += s->pass->branch[f * s->width + i];
+			s->pass->x[f * s->stride + i] += s->pass->branch[f * s->stride + i];
 }
 
 /* attn_out and ffn_out: gather `from`, multiply, add to the residual stream. */
@@ -413,16 +475,20 @@ static void forward_residual(const struct step *s, uint32_t n, enum cats_site_ki
 {
 	const uint32_t site = n * 4U + kind;
 	const size_t width = width_at(s, site);
+	cats_real *to = drops(s) ? s->pass->branch : s->pass->x;
 
 	for (uint32_t j = 0; j < s->c->devices; j++) {
 		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_block *block = kind == CATS_ATTN_OUT ? &layer->o : &layer->down;
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
 
-		forward_linear(s, submatrix(s, s->pass->branch, own.first),
-			       kind == CATS_ATTN_OUT ? &layer->o : &layer->down, gathered(s, &at, from, width), width);
+		cats_linear_forward(submatrix(s, to, own.first), !drops(s), s->packed + block->weight,
+				    s->packed + block->bias, gathered(s, &at, from, width), block->rows, block->columns,
+				    width);
 	}
-	add_branch(s, site);
+	if (drops(s))
+		add_dropped(s, site);
 }
 
 static void forward_ffn_in(const struct step *s, uint32_t n)
@@ -435,11 +501,11 @@ static void forward_ffn_in(const struct step *s, uint32_t n)
 		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->d_ff, s->c->devices, j);
+		const struct reading from = forward_norm(s, &at, &tape->norm2, &layer->norm2, &layer->up, width);
 
-		forward_norm(s, &at, &tape->norm2, &layer->norm2, width);
-		forward_linear(s, submatrix(s, tape->z, own.first), &layer->up, view_matrix(s->pass->y, width), width);
+		forward_rows(submatrix(s, tape->z, own.first), &layer->up, &from, 0, own.count, width);
 		for (uint32_t m = own.first; m < own.first + own.count; m++)
-			cats_activation_forward(tape->h + m * s->width, tape->z + m * s->width, s->c->activation,
+			cats_activation_forward(tape->h + m * s->stride, tape->z + m * s->stride, s->c->activation,
 						width);
 	}
 }
@@ -458,12 +524,13 @@ static void forward_head(const struct step *s)
 
 		if (own.count == 0)
 			continue;
-		forward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
-		forward_linear(s, submatrix(s, p->head, own.first), &s->views->head[j], view_matrix(p->y, width),
-			       width);
+		const struct reading from =
+			forward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], &s->views->head[j], width);
+
+		forward_rows(submatrix(s, p->head, own.first), &s->views->head[j], &from, 0, own.count, width);
 	}
 	for (uint32_t o = 0; o < s->c->n_out; o++) {
-		const cats_real *from = p->head + o * s->width;
+		const cats_real *from = p->head + o * s->stride;
 
 		if (s->c->pool == CATS_POOL_NONE)
 			memcpy(p->out + o * s->width, from, s->width * sizeof *from);
@@ -481,10 +548,11 @@ static void forward_head(const struct step *s)
 
 static void record_trace(const struct step *s, uint32_t layer)
 {
-	const size_t count = s->c->d_model * s->width;
+	const size_t F = s->c->d_model;
 
-	if (s->pass->keep && s->in->all_rows)
-		memcpy(s->pass->trace + layer * count, s->pass->x, count * sizeof *s->pass->x);
+	for (size_t f = 0; s->pass->keep && s->in->all_rows && f < F; f++)
+		memcpy(s->pass->trace + (layer * F + f) * s->width, s->pass->x + f * s->stride,
+		       s->width * sizeof *s->pass->x);
 }
 
 static struct step step_of(struct cats_pass *pass, const cats_real *packed, const struct cats_pass_input *in)
@@ -500,6 +568,7 @@ static struct step step_of(struct cats_pass *pass, const cats_real *packed, cons
 		.B = in->batch,
 		.T = T,
 		.width = T * in->batch,
+		.stride = stride_of(T * in->batch),
 	};
 }
 
@@ -528,29 +597,55 @@ const cats_real *cats_pass_output(const struct cats_pass *pass)
 
 /* ---- backward ---- */
 
-/* Gradient of one linear layer and of its input view (into pass->dy). */
-static void backward_linear(const struct step *s, const struct cats_block *block, struct cats_submatrix dy,
-			    struct cats_submatrix x, size_t width, cats_real *dx)
+/* d is the gradient of what a block computed from a normalised view: those of weights, gains and biases, and of the
+ * residual stream. */
+static void backward_reading(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+			     const struct cats_gain *gain, const struct cats_block *block, struct cats_submatrix d,
+			     size_t width)
 {
-	cats_linear_backward(view_matrix(dx, width), s->gradient + block->weight, s->gradient + block->bias, dy,
-			     s->packed + block->weight, x, block->rows, block->columns, width);
+	const struct reading from = reading_of(s, at, tape, gain, block);
+	const struct cats_submatrix dy = submatrix(s, s->pass->dy, 0);
+	const size_t weights = (size_t)block->rows * block->columns;
+	const struct cats_folded_gradient sums = {
+		.weight = s->gradient + block->weight,
+		.bias = s->gradient + block->bias,
+		.gain = s->gradient + gain->weight,
+		.shift = s->gradient + gain->bias,
+	};
+	cats_real *folded = s->pass->dfolded;
+
+	memset(folded, 0, (weights + block->rows) * sizeof *folded);
+	cats_linear_backward(dy, folded, folded + weights, d, from.weight, from.x, block->rows, block->columns, width);
+	cats_gain_unfold(&sums, folded, folded + weights, s->packed + block->weight, s->packed + gain->weight,
+			 shift_of(s, gain), block->rows, block->columns);
+	cats_norm_backward(submatrix(s, s->pass->dx, 0), NULL, NULL, dy, submatrix(s, tape->xhat[at->device], 0),
+			   tape->rstd[at->device], at, NULL, s->c->norm, width);
 }
 
-/* The normalised view again, into pass->y. */
-static void replay_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
-			const struct cats_gain *gain, size_t width)
+/* The same where messages may be missing. */
+static void backward_lossy_reading(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
+				   const struct cats_gain *gain, const struct cats_block *block,
+				   struct cats_submatrix d, size_t width)
 {
-	cats_norm_replay(s->pass->y, tape->xhat[at->device], at, s->packed + gain->weight, s->packed + gain->bias,
-			 s->c->norm, width);
+	const struct cats_submatrix xhat = submatrix(s, tape->xhat[at->device], 0);
+	const struct cats_submatrix y = submatrix(s, s->pass->y, 0), dy = submatrix(s, s->pass->dy, 0);
+	const cats_real *gains = s->packed + gain->weight;
+
+	cats_norm_replay(y, xhat, at, gains, s->packed + gain->bias, s->c->norm, width);
+	cats_linear_backward(dy, s->gradient + block->weight, s->gradient + block->bias, d, s->packed + block->weight,
+			     y, block->rows, block->columns, width);
+	cats_norm_backward(submatrix(s, s->pass->dx, 0), s->gradient + gain->weight, s->gradient + gain->bias, dy, xhat,
+			   tape->rstd[at->device], at, gains, s->c->norm, width);
 }
 
-/* From the gradient of a normalised view (pass->dy) to that of the residual stream. */
 static void backward_norm(const struct step *s, const struct cats_reception *at, const struct norm_tape *tape,
-			  const struct cats_gain *gain, size_t width)
+			  const struct cats_gain *gain, const struct cats_block *block, struct cats_submatrix d,
+			  size_t width)
 {
-	cats_norm_backward(submatrix(s, s->pass->dx, 0), s->gradient + gain->weight, s->gradient + gain->bias,
-			   s->pass->dy, tape->xhat[at->device], tape->rstd[at->device], at, s->packed + gain->weight,
-			   s->c->norm, width);
+	if (folds(at))
+		backward_reading(s, at, tape, gain, block, d, width);
+	else
+		backward_lossy_reading(s, at, tape, gain, block, d, width);
 }
 
 static void backward_head(const struct step *s, const cats_real *d_output)
@@ -563,27 +658,38 @@ static void backward_head(const struct step *s, const cats_real *d_output)
 
 	for (uint32_t o = 0; o < s->c->n_out; o++)
 		for (size_t i = 0; i < width; i++)
-			p->head[o * s->width + i] = s->c->pool == CATS_POOL_NONE ? d_output[o * s->width + i]
-						    : s->c->pool == CATS_POOL_CLS && i >= s->B
-							    ? 0
-							    : d_output[o * s->B + i % s->B] * share;
+			p->head[o * s->stride + i] = s->c->pool == CATS_POOL_NONE ? d_output[o * s->width + i]
+						     : s->c->pool == CATS_POOL_CLS && i >= s->B
+							     ? 0
+							     : d_output[o * s->B + i % s->B] * share;
 	for (uint32_t j = 0; j < s->c->devices; j++) {
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->n_out, s->c->devices, j);
 
 		if (own.count == 0)
 			continue;
-		replay_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
-		backward_linear(s, &s->views->head[j], submatrix(s, p->head, own.first), view_matrix(p->y, width),
-				width, p->dy);
-		backward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], width);
+		backward_norm(s, &at, &p->final_tape, &s->views->final_norm[j], &s->views->head[j],
+			      submatrix(s, p->head, own.first), width);
 	}
 }
 
 static void clear_rows(const struct step *s, cats_real *array, size_t rows, size_t width)
 {
 	for (size_t r = 0; r < rows; r++)
-		memset(array + r * s->width, 0, width * sizeof *array);
+		memset(array + r * s->stride, 0, width * sizeof *array);
+}
+
+/* The gradient of what a branch added to the residual stream: the stream's, or with dropout a masked copy. */
+static cats_real *branch_gradient(const struct step *s, uint32_t site, size_t width)
+{
+	struct cats_pass *p = s->pass;
+
+	if (!drops(s))
+		return p->dx;
+	for (size_t f = 0; f < s->c->d_model; f++)
+		memcpy(p->branch + f * s->stride, p->dx + f * s->stride, width * sizeof *p->dx);
+	dropout(s, p->branch, site, tokens_at(s, site));
+	return p->branch;
 }
 
 /* attn_out and ffn_out: from the residual stream's gradient to that of what was gathered, into pass->dwide. */
@@ -591,20 +697,24 @@ static void backward_residual(const struct step *s, uint32_t n, enum cats_site_k
 {
 	const uint32_t site = n * 4U + kind;
 	const size_t width = width_at(s, site);
+	const bool alone = s->c->devices == 1; /* then all columns are gathered, by one reader */
 	struct cats_pass *p = s->pass;
+	cats_real *branch = branch_gradient(s, site, width);
 
-	clear_rows(s, p->dwide, cats_site_columns(s->c, site), width);
-	for (size_t f = 0; f < s->c->d_model; f++)
-		memcpy(p->branch + f * s->width, p->dx + f * s->width, width * sizeof *p->dx);
-	dropout(s, p->branch, site, tokens_at(s, site));
+	if (!alone)
+		clear_rows(s, p->dwide, cats_site_columns(s->c, site), width);
 	for (uint32_t j = 0; j < s->c->devices; j++) {
 		const struct cats_device_layer *layer = &s->views->layer[(size_t)n * s->c->devices + j];
+		const struct cats_block *block = kind == CATS_ATTN_OUT ? &layer->o : &layer->down;
 		const struct cats_reception at = reception(s, site, j);
 		const struct cats_run own = cats_partition_run(s->c->d_model, s->c->devices, j);
 
-		backward_linear(s, kind == CATS_ATTN_OUT ? &layer->o : &layer->down, submatrix(s, p->branch, own.first),
-				gathered(s, &at, from, width), width, p->dy);
-		cats_scatter_add(submatrix(s, p->dwide, 0), p->dy, &at, width);
+		cats_linear_backward(submatrix(s, alone ? p->dwide : p->dy, 0), s->gradient + block->weight,
+				     s->gradient + block->bias, submatrix(s, branch, own.first),
+				     s->packed + block->weight, gathered(s, &at, from, width), block->rows,
+				     block->columns, width);
+		if (!alone)
+			cats_scatter_add(submatrix(s, p->dwide, 0), submatrix(s, p->dy, 0), &at, width);
 	}
 }
 
@@ -620,12 +730,10 @@ static void backward_ffn_in(const struct step *s, uint32_t n)
 		const struct cats_run own = cats_partition_run(s->c->d_ff, s->c->devices, j);
 
 		for (uint32_t m = own.first; m < own.first + own.count; m++)
-			cats_activation_backward(s->pass->dwide + m * s->width, tape->z + m * s->width,
+			cats_activation_backward(s->pass->dwide + m * s->stride, tape->z + m * s->stride,
 						 s->c->activation, width);
-		replay_norm(s, &at, &tape->norm2, &layer->norm2, width);
-		backward_linear(s, &layer->up, submatrix(s, s->pass->dwide, own.first), view_matrix(s->pass->y, width),
-				width, s->pass->dy);
-		backward_norm(s, &at, &tape->norm2, &layer->norm2, width);
+		backward_norm(s, &at, &tape->norm2, &layer->norm2, &layer->up, submatrix(s, s->pass->dwide, own.first),
+			      width);
 	}
 }
 
@@ -649,7 +757,7 @@ static void backward_heads(const struct step *s, uint32_t n, struct cats_run own
 static void clear_unasked_queries(const struct step *s, struct cats_run own, size_t query_width)
 {
 	for (size_t r = 0; r < own.count; r++)
-		memset(s->pass->dqkv + (3U * (size_t)own.first + r) * s->width + query_width, 0,
+		memset(s->pass->dqkv + (3U * (size_t)own.first + r) * s->stride + query_width, 0,
 		       (s->width - query_width) * sizeof *s->pass->dqkv);
 }
 
@@ -667,10 +775,8 @@ static void backward_attn_in(const struct step *s, uint32_t n)
 			continue;
 		backward_heads(s, n, own);
 		clear_unasked_queries(s, own, width_at(s, n * 4U + CATS_ATTN_OUT));
-		replay_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
-		backward_linear(s, &layer->qkv, submatrix(s, s->pass->dqkv, 3U * (size_t)own.first),
-				view_matrix(s->pass->y, s->width), s->width, s->pass->dy);
-		backward_norm(s, &at, &tape->norm1, &layer->norm1, s->width);
+		backward_norm(s, &at, &tape->norm1, &layer->norm1, &layer->qkv,
+			      submatrix(s, s->pass->dqkv, 3U * (size_t)own.first), s->width);
 	}
 }
 
@@ -687,15 +793,14 @@ static void backward_embed(const struct step *s)
 			cats_real sum = 0;
 
 			for (size_t b = 0; b < s->B; b++)
-				sum += dx[f * s->width + t * s->B + b];
+				sum += dx[f * s->stride + t * s->B + b];
 			s->gradient[s->views->pos + f * s->T + t] += sum;
 			if (t < first)
 				s->gradient[s->views->cls + f] += sum;
 		}
 	cats_linear_backward((struct cats_submatrix){NULL, 0}, s->gradient + e->weight, s->gradient + e->bias,
-			     (struct cats_submatrix){dx + first * s->B, s->width}, s->packed + e->weight,
-			     view_matrix((cats_real *)(uintptr_t)s->in->input, input_width), e->rows, e->columns,
-			     input_width);
+			     (struct cats_submatrix){dx + first * s->B, s->stride}, s->packed + e->weight,
+			     input_matrix(s), e->rows, e->columns, input_width);
 }
 
 void cats_pass_backward(struct cats_pass *pass, cats_real *packed_gradient, const cats_real *packed,
@@ -704,7 +809,7 @@ void cats_pass_backward(struct cats_pass *pass, cats_real *packed_gradient, cons
 	struct step s = step_of(pass, packed, in);
 
 	s.gradient = packed_gradient;
-	memset(pass->dx, 0, s.c->d_model * s.width * sizeof *pass->dx);
+	memset(pass->dx, 0, s.c->d_model * s.stride * sizeof *pass->dx);
 	backward_head(&s, d_output);
 	for (uint32_t n = s.c->n_layers; n-- > 0;) {
 		backward_residual(&s, n, CATS_FFN_OUT, pass->tape[n].h);
@@ -730,9 +835,8 @@ void cats_pass_add_inputs(double *sums, const struct cats_pass *pass, const cats
 	const struct layer_tape *tape = kind == CATS_HEAD_IN ? NULL : &pass->tape[site / 4U];
 	const struct cats_device_layer *layer = kind == CATS_HEAD_IN ? NULL : &pass->views->layer[site / 4U];
 	const size_t tokens = cats_site_tokens(c, site), width = tokens * pass->batch;
+	const size_t stride = stride_of((size_t)cats_config_tokens(c) * pass->batch);
 	const bool normalised = kind != CATS_ATTN_OUT && kind != CATS_FFN_OUT;
-	/* Normalised views are stored without gaps, heads' outputs and hidden units are not. */
-	const size_t stride = normalised ? width : (size_t)cats_config_tokens(c) * pass->batch;
 	const struct cats_gain *gain = kind == CATS_HEAD_IN   ? pass->views->final_norm
 				       : kind == CATS_ATTN_IN ? &layer->norm1
 							      : &layer->norm2;
