@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "deploy/fit.h"
-#include "io/elf.h"
 
 #define DEFAULT_IMAGE "images/firmware.elf"
 #define ERASED 0xFF
@@ -79,29 +78,35 @@ static enum cats_status check_ram(struct cats_firmware *out, const struct cats_e
 	return CATS_OK;
 }
 
+enum cats_status cats_firmware_take(struct cats_firmware *out, const struct cats_elf *elf, struct cats_error *error)
+{
+	enum cats_status status = CATS_OK;
+
+	*out = (struct cats_firmware){.name = strdup(elf->name), .bytes = malloc(CATS_LAYOUT_FIRMWARE_BYTES)};
+	if (!out->name || !out->bytes)
+		status = cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", elf->name);
+	else
+		memset(out->bytes, ERASED, CATS_LAYOUT_FIRMWARE_BYTES);
+	if (status == CATS_OK)
+		status = copy_segments(out, elf, error);
+	if (status == CATS_OK)
+		status = check_vectors(out, error);
+	if (status == CATS_OK)
+		status = check_ram(out, elf, error);
+	if (status < 0)
+		cats_firmware_free(out);
+	return status;
+}
+
 enum cats_status cats_firmware_load(struct cats_firmware *out, const char *path, struct cats_error *error)
 {
 	struct cats_elf elf;
 	enum cats_status status = cats_elf_load(&elf, path, error);
 
 	*out = (struct cats_firmware){0};
-	if (status < 0)
-		return status;
-	out->name = strdup(path);
-	out->bytes = malloc(CATS_LAYOUT_FIRMWARE_BYTES);
-	if (!out->name || !out->bytes)
-		status = cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", path);
-	else
-		memset(out->bytes, ERASED, CATS_LAYOUT_FIRMWARE_BYTES);
 	if (status == CATS_OK)
-		status = copy_segments(out, &elf, error);
-	if (status == CATS_OK)
-		status = check_vectors(out, error);
-	if (status == CATS_OK)
-		status = check_ram(out, &elf, error);
+		status = cats_firmware_take(out, &elf, error);
 	cats_elf_free(&elf);
-	if (status < 0)
-		cats_firmware_free(out);
 	return status;
 }
 

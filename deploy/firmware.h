@@ -6,6 +6,7 @@
 
 #include "deploy/network.h"
 #include "deploy/plan.h"
+#include "io/elf.h"
 
 /* The firmware as it is in flash. Owned memory. */
 struct cats_firmware {
@@ -20,6 +21,9 @@ struct cats_firmware {
  */
 CATS_MUST_CHECK enum cats_status cats_firmware_load(struct cats_firmware *out, const char *path,
 						    struct cats_error *error);
+/* The same from an ELF that has been read. */
+CATS_MUST_CHECK enum cats_status cats_firmware_take(struct cats_firmware *out, const struct cats_elf *elf,
+						    struct cats_error *error);
 void cats_firmware_free(struct cats_firmware *firmware);
 
 #define CATS_FIRMWARE_PATH_BYTES 4096U
@@ -28,7 +32,7 @@ void cats_firmware_free(struct cats_firmware *firmware);
 CATS_MUST_CHECK enum cats_status cats_firmware_default(char path[CATS_FIRMWARE_PATH_BYTES], struct cats_error *error);
 
 /* A node's whole flash, [CATS_LAYOUT_FLASH_BYTES]: erased, then firmware, the shard of that device, and its identity.
- */
+ * Requires a shard that fits. */
 void cats_firmware_compose(uint8_t *flash, const struct cats_firmware *firmware, const struct cats_shards *shards,
 			   uint32_t node, const struct cats_network *network);
 

@@ -889,6 +889,12 @@ enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void 
 	return CATS_OK;
 }
 
+void cats_m4_flash(struct cats_m4 *m4, const uint8_t *bytes)
+{
+	memcpy(m4->flash, bytes, CATS_M4_FLASH_BYTES);
+	cats_m4_flash_changed(m4, 0, CATS_M4_FLASH_BYTES);
+}
+
 const uint8_t *cats_m4_memory(const struct cats_m4 *m4, uint32_t address, size_t size)
 {
 	return behind(m4, address, size);

@@ -99,6 +99,9 @@ void cats_m4_interrupt(struct cats_m4 *m4, uint32_t number);
 CATS_MUST_CHECK enum cats_status cats_m4_write(struct cats_m4 *m4, uint32_t address, const void *bytes, size_t size,
 					       struct cats_error *error);
 
+/* Replaces all of flash, [CATS_M4_FLASH_BYTES], what the executable occupies too; names of functions stay its. */
+void cats_m4_flash(struct cats_m4 *m4, const uint8_t *bytes);
+
 /* Memory as it is, wholly within flash or RAM, else NULL; read-only, valid until the core is freed. */
 const uint8_t *cats_m4_memory(const struct cats_m4 *m4, uint32_t address, size_t size);
 

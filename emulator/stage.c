@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/checksum.h"
-#include "deploy/network.h"
+#include "deploy/firmware.h"
 #include "emulator/sayings.h"
 #include "emulator/uarte.h"
 #include "ports/nrf52840/layout.h"
@@ -305,20 +305,39 @@ static enum cats_status create_log(struct cats_stage *s, struct cats_error *erro
 	return cats_log_create(&s->log, clocks, s->count, s->options.keeps_log, on_line, s, error);
 }
 
-/* As cats firmware does. */
-static enum cats_status flash(struct cats_stage *s, const struct cats_network *network, uint32_t node,
-			      struct cats_error *error)
+static enum cats_status check_sizes(const struct cats_stage *s, struct cats_error *error)
 {
-	struct cats_m4 *core = cats_chip_core(cats_chips_at(s->chips, node));
-	const struct cats_identity_page page = cats_network_identity(network, node);
-	const size_t bytes = s->options.shards->sizes[node];
-	enum cats_status status;
+	const struct cats_shards *shards = s->options.shards;
 
-	if (bytes > CATS_LAYOUT_SHARD_BYTES)
-		return cats_fail(error, CATS_ERR_MISMATCH, "%s: node %u: a shard of %zu bytes: flash has %d for it",
-				 s->options.shards->name, node, bytes, CATS_LAYOUT_SHARD_BYTES);
-	status = cats_m4_write(core, CATS_LAYOUT_SHARD, s->options.shards->bytes[node], bytes, error);
-	return status < 0 ? status : cats_m4_write(core, CATS_LAYOUT_IDENTITY, &page, sizeof page, error);
+	for (uint32_t j = 0; j < s->count; j++)
+		if (shards->sizes[j] > CATS_LAYOUT_SHARD_BYTES)
+			return cats_fail(error, CATS_ERR_MISMATCH,
+					 "%s: node %u: a shard of %zu bytes: flash has %d for it", shards->name, j,
+					 shards->sizes[j], CATS_LAYOUT_SHARD_BYTES);
+	return CATS_OK;
+}
+
+/* All flash is what `cats firmware` would write with that key, byte for byte. */
+static enum cats_status flash(struct cats_stage *s, struct cats_error *error)
+{
+	uint8_t *bytes = malloc(CATS_LAYOUT_FLASH_BYTES);
+	struct cats_firmware firmware = {0};
+	struct cats_network network;
+	enum cats_status status = cats_network_make(&network, CATS_NETWORK_CHANNEL, &s->options.seed, error);
+
+	if (bytes == NULL)
+		status = cats_fail(error, CATS_ERR_MEMORY, "emulation: out of memory");
+	if (status == CATS_OK)
+		status = check_sizes(s, error);
+	if (status == CATS_OK)
+		status = cats_firmware_take(&firmware, s->options.firmware, error);
+	for (uint32_t j = 0; status == CATS_OK && j < s->count; j++) {
+		cats_firmware_compose(bytes, &firmware, s->options.shards, j, &network);
+		cats_m4_flash(cats_chip_core(cats_chips_at(s->chips, j)), bytes);
+	}
+	cats_firmware_free(&firmware);
+	free(bytes);
+	return status;
 }
 
 static enum cats_status run(struct cats_stage *s, cats_time until, struct cats_error *error)
@@ -397,7 +416,6 @@ enum cats_status cats_stage_create(struct cats_stage **out, const struct cats_st
 				   struct cats_error *error)
 {
 	struct cats_stage *s = calloc(1, sizeof *s);
-	struct cats_network network;
 	enum cats_status status;
 
 	*out = NULL;
@@ -411,9 +429,7 @@ enum cats_status cats_stage_create(struct cats_stage **out, const struct cats_st
 	if (status == CATS_OK)
 		status = create_log(s, error);
 	if (status == CATS_OK)
-		status = cats_network_make(&network, CATS_NETWORK_CHANNEL, &options->seed, error);
-	for (uint32_t i = 0; status == CATS_OK && i < s->count; i++)
-		status = flash(s, &network, i, error);
+		status = flash(s, error);
 	if (status == CATS_OK)
 		status = boot(s, error);
 	if (status < 0) {

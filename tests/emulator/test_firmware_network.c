@@ -6,13 +6,18 @@
 #include <string.h>
 
 #include "deploy/calibrate.h"
+#include "deploy/flash_files.h"
 #include "emulator/stage.h"
+#include "io/file.h"
+#include "io/ihex.h"
 #include "plan/cut.h"
 #include "sim/times.h"
 #include "tests/cmocka.h"
 #include "tests/emulator/network_fixture.h"
+#include "tests/io/scratch.h"
 
 #define DEVICES 16
+#define NODES 4
 #define MS (1000 * CATS_TIME_US)
 
 static struct cats_elf image;
@@ -143,9 +148,68 @@ static void sixteen_chips_compute_what_the_host_does(void **state)
 	cats_dataset_free(&data);
 }
 
-/* ---- Power that goes ---- */
+/* ---- What they are flashed with ---- */
 
-#define NODES 4
+static uint8_t *read_hex(const char *folder, uint32_t node)
+{
+	uint8_t *flash = malloc(CATS_LAYOUT_FLASH_BYTES);
+	char path[SCRATCH_PATH_BYTES + 16];
+	size_t size;
+	uint8_t *text;
+
+	assert_non_null(flash);
+	memset(flash, 0xFF, CATS_LAYOUT_FLASH_BYTES);
+	snprintf(path, sizeof path, "%s/node-%02u.hex", folder, node);
+	need(cats_file_read(&text, &size, path, 1U << 24, &error));
+	need(cats_ihex_parse(flash, CATS_LAYOUT_FLASH_BYTES, (const char *)text, size, path, &error));
+	free(text);
+	return flash;
+}
+
+/* Every byte of flash of every emulated node is what a .hex of `cats firmware` puts there, erased ones too. */
+static void emulated_flash_is_that_of_the_hex(void **state)
+{
+	static char scratch[SCRATCH_PATH_BYTES];
+	const struct cats_stage_options options = {.firmware = &image, .seed = 9, .fast = true};
+	struct cats_stage_options filled = options;
+	struct cats_firmware firmware;
+	struct cats_network network;
+	struct cats_shards shards;
+	struct cats_topology topology;
+	struct cats_stage *stage;
+	struct fixture model;
+	const char *folder;
+
+	(void)state;
+	scratch_create(scratch);
+	folder = scratch_file(scratch, "flash");
+	fixture_open(&model, &fixture_cases[1], 1);
+	fixture_shards(&shards, &model, NODES, CATS_TARGET_NRF52840);
+	need(cats_times_write(&shards, &cats_kernels_nrf52840_c, &error));
+	need(cats_firmware_load(&firmware, IMAGES "/firmware.elf", &error));
+	need(cats_network_make(&network, CATS_NETWORK_CHANNEL, &options.seed, &error));
+	need(cats_flash_files_write(folder, &firmware, &shards, &network, false, &error));
+	need(cats_topology_open(&topology, "full", NODES, 1, &error));
+	filled.shards = &shards;
+	filled.topology = &topology;
+	need(cats_stage_create(&stage, &filled, &error));
+	for (uint32_t j = 0; j < NODES; j++) {
+		uint8_t *flash = read_hex(folder, j);
+		const uint8_t *emulated = cats_m4_memory(cats_chip_core(cats_chips_at(cats_stage_chips(stage), j)), 0,
+							 CATS_LAYOUT_FLASH_BYTES);
+
+		assert_memory_equal(emulated, flash, CATS_LAYOUT_FLASH_BYTES);
+		assert_int_equal(emulated[CATS_LAYOUT_IDENTITY + 6U], j);
+		free(flash);
+	}
+	cats_stage_free(stage);
+	cats_firmware_free(&firmware);
+	cats_shards_free(&shards);
+	fixture_close(&model);
+	scratch_remove(scratch);
+}
+
+/* ---- Power that goes ---- */
 
 /* An inference that is to be whole. */
 static void infer(struct network *n, char result[256])
@@ -202,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sixteen_chips_compute_what_the_host_does),
+		cmocka_unit_test(emulated_flash_is_that_of_the_hex),
 		cmocka_unit_test(a_node_without_power_is_in_the_next_inference),
 	};
 
