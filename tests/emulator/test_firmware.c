@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The firmware on one chip: what it says and does when something is missing or goes wrong. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/shard.h"
+#include "emulator/exceptions.h"
 #include "emulator/models.h"
 #include "emulator/uarte.h"
 #include "net/node.h"
@@ -241,6 +243,54 @@ static void a_hard_fault_is_logged_by_the_next_life(void **state)
 	/* Erased flash is no code. */
 	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
 	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: hard fault pc 000f0000");
+	firmware_close(&f);
+}
+
+/* Those that only a defect can cause, for there is nothing that would: all end in one handler. */
+static void an_exception_without_a_handler_is_named(void **state)
+{
+	static const struct {
+		enum cats_m4_exception number;
+		const char *line;
+	} exceptions[] = {
+		{CATS_M4_EXCEPTION_NMI, "fault: NMI pc "},
+		{CATS_M4_EXCEPTION_SVC, "fault: an exception without a handler pc "},
+		{CATS_M4_EXCEPTION_SYSTICK, "fault: an exception without a handler pc "},
+	};
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 1);
+	for (size_t i = 0; i < sizeof exceptions / sizeof *exceptions; i++) {
+		char number[32];
+
+		cats_m4_exceptions_pend(cats_chip_core(f.chip), exceptions[i].number);
+		snprintf(number, sizeof number, " exception %d after_us ", exceptions[i].number);
+		firmware_await(&f, "boot: cats 0.1.0 reset by software", 3000 * FIRMWARE_MS);
+		firmware_run(&f, 50 * FIRMWARE_MS);
+		assert_true(firmware_says(&f, number));
+		comes_back(&f, exceptions[i].line, NULL);
+	}
+	firmware_close(&f);
+}
+
+/* A fault in the handler of faults: nothing can be put down, but the chip resets, and says how. */
+static void a_lockup_is_named(void **state)
+{
+	static const uint8_t undefined[] = {0x00, 0xDE};
+	struct firmware f;
+	uint8_t *flash;
+
+	(void)state;
+	boot(&f, 1);
+	flash = malloc(CATS_LAYOUT_FLASH_BYTES);
+	assert_non_null(flash);
+	memcpy(flash, cats_m4_memory(cats_chip_core(f.chip), 0, CATS_LAYOUT_FLASH_BYTES), CATS_LAYOUT_FLASH_BYTES);
+	memcpy(flash + firmware_symbol(&f, "cats_fault_handle"), undefined, sizeof undefined);
+	cats_m4_flash(cats_chip_core(f.chip), flash);
+	free(flash);
+	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
+	firmware_await(&f, "boot: cats 0.1.0 reset by lockup", 3000 * FIRMWARE_MS);
 	firmware_close(&f);
 }
 
@@ -634,6 +684,8 @@ int main(void)
 		cmocka_unit_test(a_shard_without_times_is_refused),
 		cmocka_unit_test(a_shard_half_flashed_is_refused),
 		cmocka_unit_test(a_hard_fault_is_logged_by_the_next_life),
+		cmocka_unit_test(an_exception_without_a_handler_is_named),
+		cmocka_unit_test(a_lockup_is_named),
 		cmocka_unit_test(a_fault_can_be_stopped_anywhere),
 		cmocka_unit_test(a_stack_that_overflows_is_named),
 		cmocka_unit_test(a_loop_ends_by_the_watchdog),
