@@ -29,6 +29,8 @@ static enum cats_status describe_firmware(cJSON *object, const uint8_t *flash, c
 	if (word(flash, CATS_FIRMWARE_MARK) != CATS_FIRMWARE_MAGIC)
 		return cats_fail(error, CATS_ERR_FORMAT, "%s: firmware: no node's: \"CATF\" is not at 0x%02X", path,
 				 CATS_FIRMWARE_MARK);
+	if (!cats_firmware_is_whole(flash))
+		return cats_fail(error, CATS_ERR_FORMAT, "%s: firmware: its checksum does not match its bytes", path);
 	while (flash[size - 1] == ERASED)
 		size--;
 	cJSON_AddNumberToObject(object, "firmware_bytes", size);

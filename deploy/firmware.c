@@ -62,6 +62,11 @@ static enum cats_status check_vectors(const struct cats_firmware *f, struct cats
 		return refuse(f->name, "its stack begins at", stack, error);
 	if (reset % 2U == 0 || reset >= f->size)
 		return refuse(f->name, "its reset handler is at", reset, error);
+	if (!cats_firmware_is_whole(f->bytes) ||
+	    word(f, CATS_FIRMWARE_CHECK_AT) + sizeof(struct cats_firmware_check) != f->size)
+		return cats_fail(error, CATS_ERR_MISMATCH,
+				 "%s: its checksum does not match its bytes: give the firmware.elf of this build",
+				 f->name);
 	return CATS_OK;
 }
 

@@ -35,16 +35,37 @@
 
 #ifndef CATS_LAYOUT_CONSTANTS_ONLY
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/checksum.h"
 
-/* ---- Firmware: its vectors' reserved words say what it is ---- */
+/* ---- Firmware: its vectors' reserved words say what it is and where its check is, behind all other bytes ---- */
 
 #define CATS_FIRMWARE_MAGIC 0x46544143U /* "CATF" read as a little-endian u32 */
 #define CATS_FIRMWARE_MARK 0x1CU        /* where it is: the magic, then the layout's version */
 #define CATS_LAYOUT_VERSION 1U          /* of the places above */
+#define CATS_FIRMWARE_CHECK_AT 0x24U    /* where the check's address is */
+
+struct cats_firmware_check {
+	uint32_t crc32; /* as in gzip, of all bytes before this */
+	uint32_t bytes; /* their number */
+};
+
+/* `firmware`: CATS_LAYOUT_FIRMWARE_BYTES of flash. 14 cycles a byte. */
+static inline bool cats_firmware_is_whole(const uint8_t *firmware)
+{
+	struct cats_firmware_check check;
+	uint32_t at;
+
+	memcpy(&at, firmware + CATS_FIRMWARE_CHECK_AT, sizeof at);
+	if (at > CATS_LAYOUT_FIRMWARE_BYTES - sizeof check)
+		return false;
+	memcpy(&check, firmware + at, sizeof check);
+	return check.bytes == at && check.crc32 == cats_checksum(0, firmware, at);
+}
 
 /* ---- Identity page: which node this is, and what makes it one of the network ---- */
 
@@ -122,6 +143,7 @@ struct cats_epoch_record {
 #define CATS_SERIAL_HEAD_BYTES 3U
 #define CATS_SERIAL_CRC_BYTES 4U
 
+_Static_assert(sizeof(struct cats_firmware_check) == 8, "docs/SPEC-node.md, flash");
 _Static_assert(sizeof(struct cats_identity_page) == 36, "docs/SPEC-node.md, identity page");
 _Static_assert(offsetof(struct cats_identity_page, crc32) == 32, "docs/SPEC-node.md, identity page");
 _Static_assert(sizeof(struct cats_epoch_record) == 8, "docs/SPEC-node.md, log of epochs");

@@ -20,6 +20,9 @@
 #define REPEAT_US 10000000U
 #define NAP_US 250000U
 
+/* Of the linker script: where flash begins. */
+extern const uint8_t __firmware[];
+
 static struct cats_node node;
 
 static const struct cats_identity_page *identity(void)
@@ -87,6 +90,13 @@ static _Noreturn void wait_for(const char *what, const char *why, uint32_t where
 		for (uint32_t i = 0; i < REPEAT_US / NAP_US; i++)
 			nap();
 	}
+}
+
+/* What has run until here is not known to be right either; but nothing of it can send. */
+static void check_firmware(void)
+{
+	if (!cats_firmware_is_whole(__firmware))
+		wait_for("firmware", "its checksum does not match its bytes: flash it again", 0);
 }
 
 static void check_identity(void)
@@ -164,12 +174,13 @@ int main(void)
 {
 	const uint32_t arena_bytes = CATS_LAYOUT_ARENA_BYTES;
 
+	cats_watchdog_start();
 	NVMC_ICACHECNF = 1;
 	cats_interrupts_protocol_level();
 	cats_clock_start();
-	cats_watchdog_start();
 	cats_serial_start();
 	log_boot();
+	check_firmware();
 	check_identity();
 	check_shard();
 	join();

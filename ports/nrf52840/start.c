@@ -11,6 +11,7 @@
 /* Of the linker script. */
 extern uint32_t __interrupt_stack_top[], __data_start[], __data_end[], __bss_start[], __bss_end[];
 extern const uint32_t __data_load[];
+extern const struct cats_firmware_check __check[];
 
 int main(void);
 void cats_reset(void);
@@ -55,14 +56,16 @@ __attribute__((section(".vectors"), used)) static const struct {
 	uint32_t *stack;
 	void (*first[6])(void);
 	uint32_t magic, layout; /* where the core has no vectors */
-	void (*others[7])(void);
+	const struct cats_firmware_check *check;
+	void (*others[6])(void);
 	void (*interrupts[INTERRUPTS])(void);
 } vectors = {
 	__interrupt_stack_top,
 	{cats_reset, FAULTS_5},
 	CATS_FIRMWARE_MAGIC,
 	CATS_LAYOUT_VERSION,
-	{FAULTS_5, cats_pendsv, FAULT},
+	__check,
+	{FAULT, FAULT, FAULT, FAULT, cats_pendsv, FAULT},
 	/* 0 */
 	{FAULT, cats_radio_interrupt, cats_uarte0_interrupt, FAULTS_5,
 	 /* 8 */ cats_timer0_interrupt, cats_timer1_interrupt, FAULTS_5, cats_ccm_interrupt, /* 16 */ FAULTS_32},

@@ -14,6 +14,9 @@
 
 static char scratch[SCRATCH_PATH_BYTES];
 
+#define CHECK 48U /* where a firmware's is */
+#define WHOLE (CHECK + 8U)
+
 /* An executable of one segment whose bytes follow its headers. */
 struct elf {
 	uint8_t head[52], segment[32], bytes[64];
@@ -42,6 +45,9 @@ static struct elf make_elf(uint32_t address, uint32_t size, uint32_t stack, uint
 	put32(elf.bytes, stack);
 	put32(elf.bytes + 4, reset);
 	memcpy(elf.bytes + 0x1C, "CATF\1\0\0", 8);
+	put32(elf.bytes + CATS_FIRMWARE_CHECK_AT, CHECK);
+	put32(elf.bytes + CHECK, cats_checksum(0, elf.bytes, CHECK));
+	put32(elf.bytes + CHECK + 4, CHECK);
 	return elf;
 }
 
@@ -70,6 +76,8 @@ static void what_is_no_firmware_is_refused(void **state)
 		{0x100, 64, 0x20001000, 9, "do not say"},
 		{0, 32, 0x20001000, 9, "do not say"},
 		{4, 60, 0x20001000, 9, "do not say"},
+		{0, 64, 0x20001000, 9, "checksum"}, /* bytes behind the check */
+		{0, 52, 0x20001000, 9, "checksum"},
 	};
 
 	(void)state;
@@ -82,6 +90,20 @@ static void what_is_no_firmware_is_refused(void **state)
 		if (strstr(error.text, cases[i].rule) == NULL || strstr(error.text, "f.elf: ") == NULL)
 			fail_msg("\"%s\" is not about \"%s\"", error.text, cases[i].rule);
 		assert_null(f.bytes);
+	}
+}
+
+static void each_damaged_byte_is_noticed(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0x24; i < WHOLE; i++) {
+		struct elf elf = make_elf(0, WHOLE, 0x20001000, 9);
+		struct cats_error error = {0};
+		struct cats_firmware f;
+
+		elf.bytes[i] ^= 0x40U;
+		assert_int_equal(load(&f, &elf, &error), CATS_ERR_MISMATCH);
+		assert_non_null(strstr(error.text, "its checksum does not match its bytes"));
 	}
 }
 
@@ -107,7 +129,7 @@ static bool is_erased(const uint8_t *from, const uint8_t *to)
 
 static void all_lies_at_its_place(void **state)
 {
-	const struct elf elf = make_elf(0, 63, 0x20004000, 9);
+	const struct elf elf = make_elf(0, WHOLE, 0x20004000, 9);
 	uint8_t *flash = malloc(CATS_LAYOUT_FLASH_BYTES);
 	struct cats_network network;
 	const uint64_t seed = 1;
@@ -121,14 +143,14 @@ static void all_lies_at_its_place(void **state)
 	assert_non_null(flash);
 	if (load(&f, &elf, &error) < 0)
 		fail_msg("%s", error.text);
-	assert_int_equal(f.size, 63);
+	assert_int_equal(f.size, WHOLE);
 	assert_int_equal(f.ram_bytes, 16384);
 	assert_int_equal(cats_network_make(&network, 36, &seed, NULL), CATS_OK);
 	fixture_open(&fixture, fixture_cases + 2, 1);
 	fixture_shards(&shards, &fixture, fixture.of->config.devices, CATS_TARGET_NRF52840);
 	cats_firmware_compose(flash, &f, &shards, 1, &network);
-	assert_memory_equal(flash, elf.bytes, 63);
-	assert_true(is_erased(flash + 63, flash + 0x10000));
+	assert_memory_equal(flash, elf.bytes, WHOLE);
+	assert_true(is_erased(flash + WHOLE, flash + 0x10000));
 	assert_memory_equal(flash + 0x10000, shards.bytes[1], shards.sizes[1]);
 	assert_true(is_erased(flash + 0x10000 + shards.sizes[1], flash + 0xFF000));
 	memcpy(&page, flash + 0xFF000, sizeof page);
@@ -202,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_firmware_is_refused),
+		cmocka_unit_test(each_damaged_byte_is_noticed),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(all_lies_at_its_place),
 		cmocka_unit_test(advice_is_the_least_number),

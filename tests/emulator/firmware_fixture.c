@@ -44,6 +44,13 @@ static void hear(void *context, uint64_t time, uint32_t uarte, uint8_t byte)
 	f->log[f->bytes] = '\0';
 }
 
+static void note_reset(void *context, uint64_t time, enum cats_reset cause)
+{
+	(void)time;
+	(void)cause;
+	((struct firmware *)context)->resets++;
+}
+
 /* ---- Air in which nobody else is ---- */
 
 static void begin(void *context, uint64_t at, const struct cats_tuning *tuning)
@@ -93,8 +100,10 @@ static void power(void *context, uint64_t at, enum cats_radio_power power)
 
 static void open_chip(struct firmware *f, struct cats_elf *elf, uint64_t seed, bool fast)
 {
-	const struct cats_chip_options options = {
-		.fast = fast, .handles_faults = true, .seed = seed, .host = {.context = f, .serial = hear}};
+	const struct cats_chip_options options = {.fast = fast,
+						  .handles_faults = true,
+						  .seed = seed,
+						  .host = {.context = f, .serial = hear, .reset = note_reset}};
 	struct cats_error error = {0};
 
 	*f = (struct firmware){.elf = elf,

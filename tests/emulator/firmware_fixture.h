@@ -18,6 +18,7 @@ struct firmware {
 	size_t seen;          /* what firmware_await has passed */
 	uint32_t input_bytes; /* of the small model */
 	uint64_t frames;      /* that it has begun to send */
+	uint32_t resets;      /* but for the first */
 	struct cats_air air;
 };
 
