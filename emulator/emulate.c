@@ -46,6 +46,7 @@ struct run {
 	struct outcome *outcomes;         /* [count] */
 	struct effort *efforts;           /* [count, devices] */
 	struct cats_stage_memory *memory; /* [blocks, devices] */
+	struct cats_said_slack *slack;    /* the same */
 };
 
 /* ---- A result ---- */
@@ -240,6 +241,8 @@ static enum cats_status emulate_block(void *context, uint32_t lane, size_t block
 	status = play_block(run, &run->samples[lane], stage, replay, block, error);
 	for (uint32_t j = 0; j < run->devices; j++)
 		run->memory[block * run->devices + j] = cats_stage_memory(stage, j);
+	for (uint32_t j = 0; j < run->devices; j++)
+		run->slack[block * run->devices + j] = cats_stage_slack(stage, j);
 	if (options.keeps_log) { /* also of what failed: that is when it is wanted */
 		const enum cats_status written = cats_stage_write_log(stage, o->serial, status < 0 ? NULL : error);
 
@@ -319,6 +322,13 @@ static void add_memory(struct cats_emulation_result *out, const struct run *run,
 	}
 }
 
+static void add_slack(struct cats_emulation_result *out, const struct run *run, size_t blocks)
+{
+	cats_slack_clear(&out->slack);
+	for (size_t i = 0; i < blocks * run->devices; i++)
+		cats_slack_add(&out->slack, &run->slack[i]);
+}
+
 static bool allocate(struct cats_emulation_result *out, struct run *run, size_t blocks)
 {
 	const uint32_t D = run->devices;
@@ -327,14 +337,15 @@ static bool allocate(struct cats_emulation_result *out, struct run *run, size_t 
 	run->outcomes = calloc(run->count, sizeof *run->outcomes);
 	run->efforts = calloc(run->count * D, sizeof *run->efforts);
 	run->memory = calloc(blocks * D, sizeof *run->memory);
+	run->slack = calloc(blocks * D, sizeof *run->slack);
 	out->energy_uj = calloc(D, sizeof *out->energy_uj);
 	out->instructions = calloc(D, sizeof *out->instructions);
 	out->cpu_us = calloc(D, sizeof *out->cpu_us);
 	out->send_us = calloc(D, sizeof *out->send_us);
 	out->hear_us = calloc(D, sizeof *out->hear_us);
 	out->memory = calloc(D, sizeof *out->memory);
-	return run->samples && run->outcomes && run->efforts && run->memory && out->energy_uj && out->instructions &&
-	       out->cpu_us && out->send_us && out->hear_us && out->memory;
+	return run->samples && run->outcomes && run->efforts && run->memory && run->slack && out->energy_uj &&
+	       out->instructions && out->cpu_us && out->send_us && out->hear_us && out->memory;
 }
 
 static enum cats_status run_lanes(struct cats_emulation_result *out, struct run *run, struct cats_error *error)
@@ -355,6 +366,7 @@ static enum cats_status run_lanes(struct cats_emulation_result *out, struct run 
 		for (uint32_t j = 0; j < run->devices; j++)
 			add_node(out, run, j);
 		add_memory(out, run, blocks);
+		add_slack(out, run, blocks);
 		order_latencies(out, run, latencies);
 	}
 	free(latencies);
@@ -369,6 +381,7 @@ static void free_run(struct run *run)
 	free(run->outcomes);
 	free(run->efforts);
 	free(run->memory);
+	free(run->slack);
 	free(run->faults.list);
 }
 

@@ -47,8 +47,9 @@ struct cats_emulation_result {
 	uint32_t devices;
 	double *energy_uj, *instructions, *cpu_us, *send_us, *hear_us; /* [devices] of an inference */
 	struct cats_stage_memory *memory;                              /* [devices] the most of all blocks */
-	double virtual_us;                                             /* of all inferences together */
-	uint64_t instructions_all;                                     /* that were emulated for them */
+	struct cats_said_slack slack; /* the least of all nodes and blocks, and what they counted in all */
+	double virtual_us;            /* of all inferences together */
+	uint64_t instructions_all;    /* that were emulated for them */
 };
 
 /* The plan's shards are as they were loaded, for the nRF52840. `name` is the data's, for errors. Owned memory:

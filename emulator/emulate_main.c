@@ -111,6 +111,17 @@ static void add_memory(cJSON *object, const struct cats_emulation_result *r)
 	}
 }
 
+static void add_slack(cJSON *object, const struct cats_said_slack *s)
+{
+	cJSON *least = cJSON_AddObjectToObject(object, "least_slack_us");
+
+	for (uint32_t i = 0; i < CATS_SLACKS; i++)
+		if (s->least_us[i] != INT32_MAX)
+			cJSON_AddNumberToObject(least, cats_slack_names[i], s->least_us[i]);
+	cJSON_AddNumberToObject(object, "missed_transmissions", s->missed);
+	cJSON_AddNumberToObject(object, "unready_gathers", s->unready);
+}
+
 static cJSON *describe(const struct cats_emulation_result *r, const struct arguments *a)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -138,6 +149,7 @@ static cJSON *describe(const struct cats_emulation_result *r, const struct argum
 	cats_add_numbers(object, "receive_us", r->hear_us, r->devices, 1);
 	cats_add_numbers(object, "energy_uj", r->energy_uj, r->devices, 0.1);
 	add_memory(object, r);
+	add_slack(object, &r->slack);
 	cJSON_AddNumberToObject(object, "virtual_seconds", r->virtual_us * 1e-6);
 	return object;
 }

@@ -99,6 +99,51 @@ bool cats_said_result(struct cats_said_result *out, int32_t *outputs, uint8_t *t
 	       table(outputs, there, rows, columns, text);
 }
 
+const char *const cats_slack_names[CATS_SLACKS] = {
+	[CATS_SLACK_NEXT_BUFFER] = "next buffer",
+	[CATS_SLACK_BEFORE_SENDING] = "before sending",
+	[CATS_SLACK_AFTER_SENDING] = "after sending",
+	[CATS_SLACK_ARMING] = "arming",
+	[CATS_SLACK_READY] = "ready",
+};
+
+void cats_slack_clear(struct cats_said_slack *out)
+{
+	*out = (struct cats_said_slack){0};
+	for (uint32_t i = 0; i < CATS_SLACKS; i++)
+		out->least_us[i] = INT32_MAX;
+}
+
+void cats_slack_add(struct cats_said_slack *least, const struct cats_said_slack *other)
+{
+	for (uint32_t i = 0; i < CATS_SLACKS; i++)
+		if (other->least_us[i] < least->least_us[i])
+			least->least_us[i] = other->least_us[i];
+	least->missed += other->missed;
+	least->unready += other->unready;
+}
+
+/* " name " */
+static bool named(const char **text, const char *name)
+{
+	return word(text, " ") && word(text, name) && word(text, " ");
+}
+
+bool cats_said_slack(struct cats_said_slack *out, const char *text)
+{
+	for (uint32_t i = 0; i < CATS_SLACKS; i++) {
+		if (!named(&text, cats_slack_names[i]))
+			return false;
+		out->least_us[i] = INT32_MAX;
+		if (text[0] == '-' && !is_digit(text[1]))
+			text++;
+		else if (!signed_32(&out->least_us[i], &text))
+			return false;
+	}
+	return named(&text, "missed") && number_32(&out->missed, &text) && named(&text, "unready") &&
+	       number_32(&out->unready, &text) && (*text == '\0' || *text == ' ');
+}
+
 bool cats_said_site(uint32_t *site, const char **text)
 {
 	return word(text, " ") && number_32(site, text) && word(text, ":");

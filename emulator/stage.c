@@ -30,6 +30,7 @@ struct cats_stage {
 	struct cats_chips *chips;
 	struct cats_log *log;
 	bool ready[CATS_DEVICES_MAX];
+	struct cats_said_slack slack[CATS_DEVICES_MAX];
 	bool infers; /* observers are told */
 	/* Of the inference at hand. */
 	struct cats_stage_report report;
@@ -185,6 +186,8 @@ static bool read_line(struct cats_stage *s, const struct cats_log_line *line)
 		return line->node != s->sink || s->report.has_result || read_result(s, line, rest);
 	} else if (begins(&rest, line->text, "lacks at site")) {
 		return read_lacks(s, line->node, rest);
+	} else if (begins(&rest, line->text, "least slack, us:")) {
+		return cats_said_slack(&s->slack[line->node], rest);
 	} else if (begins(&rest, line->text, "waiting: ") || begins(&rest, line->text, "input refused")) {
 		fail(s, cats_fail(s->error, CATS_ERR_MISMATCH, "node %u: %s", line->node, line->text));
 	}
@@ -232,6 +235,7 @@ static void on_reset(void *context, uint32_t chip, cats_time time, enum cats_res
 	(void)time;
 	(void)cause;
 	s->ready[chip] = false;
+	cats_slack_clear(&s->slack[chip]);
 	s->lit[chip] = false;
 	s->took_part[chip] = false;
 	forget_lacks(s, chip);
@@ -300,8 +304,10 @@ static enum cats_status create_log(struct cats_stage *s, struct cats_error *erro
 {
 	const struct cats_clock *clocks[CATS_DEVICES_MAX];
 
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = 0; i < s->count; i++) {
 		clocks[i] = cats_chips_clock(s->chips, i);
+		cats_slack_clear(&s->slack[i]);
+	}
 	return cats_log_create(&s->log, clocks, s->count, s->options.keeps_log, on_line, s, error);
 }
 
@@ -451,6 +457,11 @@ void cats_stage_free(struct cats_stage *s)
 	free(s->there);
 	free(s->lacks);
 	free(s);
+}
+
+struct cats_said_slack cats_stage_slack(const struct cats_stage *s, uint32_t node)
+{
+	return s->slack[node];
 }
 
 /* ---- An inference ---- */

@@ -6,6 +6,7 @@
 
 #include "emulator/chips.h"
 #include "emulator/log.h"
+#include "emulator/sayings.h"
 #include "sim/fleet.h"
 #include "sim/lack.h"
 #include "sim/play.h"
@@ -68,6 +69,9 @@ CATS_MUST_CHECK enum cats_status cats_stage_infer(struct cats_stage_report *repo
 						  const struct cats_fleet_input *input, struct cats_error *error);
 
 struct cats_stage_memory cats_stage_memory(const struct cats_stage *stage, uint32_t node);
+
+/* Since its boot, as it said last. */
+struct cats_said_slack cats_stage_slack(const struct cats_stage *stage, uint32_t node);
 
 /* The node's arena as it is now, header.arena_bytes of its shard; valid until the stage is freed. */
 const uint8_t *cats_stage_arena(const struct cats_stage *stage, uint32_t node);

@@ -17,6 +17,27 @@ void cats_net_update_storing(struct cats_net *n)
 		cats_repair_own(&n->repair, n->config.self);
 }
 
+/* Who sends is to be ready for the first frame to be made, who only receives when that frame has come. */
+static int64_t needed_us(const struct cats_net *n)
+{
+	if (cats_net_in(n->senders, n->config.self))
+		return (int64_t)n->start_us - n->config.lead_us - CATS_NET_SLACK_US;
+	return (int64_t)n->start_us + cats_net_data_slot_us(n, cats_net_member(n->senders, 0), 0);
+}
+
+void cats_net_note_ready(struct cats_net *n, int64_t now_us)
+{
+	int64_t spare_us;
+
+	if (n->noted || n->layout.packets == 0)
+		return;
+	spare_us = needed_us(n) - now_us;
+	n->noted = true;
+	n->counters.unready += spare_us < 0;
+	if (spare_us < n->counters.least_ready_us)
+		n->counters.least_ready_us = spare_us < INT32_MIN ? INT32_MIN : (int32_t)spare_us;
+}
+
 static void clear_block(struct cats_net *n)
 {
 	n->decided = false;
@@ -69,9 +90,12 @@ void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us)
 	n->repair.row_count = n->config.row_count;
 	cats_repair_start(&n->repair);
 	cats_net_cursor_start(n);
-	n->storing = false;
+	n->storing = n->noted = false;
 	cats_net_update_storing(n);
 }
+
+/* When all can have the first gather open: the openings, and what is between a gather's end and the next. */
+#define OPENED_US cats_net_round_up(CATS_NET_OPENINGS *cats_net_opening_us() + CATS_NET_BETWEEN_US)
 
 void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint64_t base_us, uint64_t now_us)
 {
@@ -90,8 +114,9 @@ void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint
 	n->sent_us = CATS_NET_NEVER;
 	n->pending = false;
 	cats_net_enter(n, 0, 0);
-	if (n->start_us < CATS_NET_OPENINGS * cats_net_opening_us()) {
-		const uint32_t late = CATS_NET_OPENINGS * cats_net_opening_us() - n->start_us;
+	/* Who hears the last opening only begins after it. */
+	if (n->start_us < OPENED_US) {
+		const uint32_t late = OPENED_US - n->start_us;
 
 		n->start_us += late;
 		n->part_us += late;
@@ -300,6 +325,7 @@ void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how)
 	const uint64_t silent = n->layout.repairs > 0 ? 0 : n->everyone & ~n->heard;
 
 	++*how;
+	cats_net_note_ready(n, end_us); /* who was not ready at all */
 	n->agreed = n->ending && (n->layout.repairs == 0 || n->heard != self);
 	n->dead = (n->dead | silent) & ~n->heard & ~self;
 	n->present = (n->present & ~silent) | n->heard;

@@ -26,6 +26,7 @@ bool cats_net_init(struct cats_net *n, const struct cats_net_config *config)
 {
 	memset(n, 0, sizeof(*n));
 	n->config = *config;
+	n->counters.least_ready_us = INT32_MAX;
 	if (config->devices == 0 || config->devices > CATS_NET_DEVICES_MAX || config->self >= config->devices ||
 	    config->source >= config->devices || config->sites == 0 || config->row_count > 64U ||
 	    (config->row_count > 0 && config->rows == NULL) || config->site == NULL || config->aead.seal == NULL ||
@@ -210,6 +211,13 @@ static uint32_t begin_making_us(const struct cats_net *n)
 	return cats_net_make_us(n) + (cats_net_slot_us(n, CATS_NET_REPAIR) < MEANWHILE_US ? 0 : MEANWHILE_US);
 }
 
+/* No other packet is likely to come before the own one is made. */
+static bool is_near(const struct cats_net *n, const struct cats_net_slot *slot, int64_t now)
+{
+	return slot->at_us != CATS_NET_NEVER && slot->part == CATS_NET_SLOTS && n->storing &&
+	       (int64_t)slot->at_us - now < 2 * (int64_t)cats_net_data_slot_us(n, slot->owner, slot->index);
+}
+
 static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 {
 	const uint32_t ahead = n->config.lead_us + CATS_NET_SLACK_US;
@@ -224,6 +232,8 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 		if (slot.at_us == CATS_NET_NEVER || (int64_t)slot.at_us - ahead - make_us > now) {
 			if (slot.at_us != CATS_NET_NEVER)
 				wake = (int64_t)slot.at_us - ahead - make_us;
+			if (is_near(n, &slot, now))
+				cats_net_prepare(n, &slot);
 			break;
 		}
 		if (give(a, n, &slot, opening))
@@ -283,6 +293,8 @@ void cats_net_next(struct cats_net_action *a, struct cats_net *n, uint64_t now_u
 	}
 	n->pending = false;
 	advance(n, now_us);
+	if (n->storing)
+		cats_net_note_ready(n, cats_net_time(n, now_us));
 	if (tell(a, n))
 		return;
 	if (n->phase == CATS_NET_PHASE_GATHER)

@@ -126,6 +126,11 @@ struct cats_net_counters {
 	uint32_t coded_sent, decoded;        /* combinations sent, packets regained from combinations */
 	uint32_t coding_cycles;              /* spent on combinations, on a Cortex-M4; an estimate */
 	uint32_t early, deadline, overtaken; /* how gathers ended: agreed; by time; others were further on */
+	/* The least from the runtime's having a gather open until it must: when the gather's first frame is to be made,
+	 * lead and slack before its beginning, or has come, where the node only receives. Negative: so late; INT32_MAX:
+	 * there was none. And how many gathers it was late for. */
+	int32_t least_ready_us;
+	uint32_t unready;
 };
 
 /* Private, but for `counters`. */

@@ -100,6 +100,8 @@ struct cats_net_slot {
 struct cats_net_slot cats_net_find_slot(const struct cats_net *n, uint32_t from_us);
 struct cats_net_slot cats_net_find_own_slot(struct cats_net *n, uint32_t from_us);
 
+/* Of packet `index` of `device`, from beginning to beginning. */
+uint32_t cats_net_data_slot_us(const struct cats_net *n, uint32_t device, uint32_t index);
 /* When packet `index` of `device` begins, counted from the gather's beginning, and how many slots are before it. */
 uint32_t cats_net_data_offset_us(uint16_t *order, const struct cats_net *n, uint32_t device, uint32_t index);
 /* Takes over a grid that a frame shows, of which the own differs: an earlier one at once, a later one when frame after
@@ -114,6 +116,8 @@ void cats_net_enter(struct cats_net *n, uint16_t site, uint32_t after_us);
 void cats_net_finish(struct cats_net *n, uint32_t end_us, uint32_t *how);
 void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint64_t base_us, uint64_t now_us);
 void cats_net_update_storing(struct cats_net *n);
+/* Counts how early the runtime is ready, once a gather. */
+void cats_net_note_ready(struct cats_net *n, int64_t now_us);
 void cats_net_begin_part(struct cats_net *n, enum cats_net_part part, uint32_t part_us);
 void cats_net_begin_block(struct cats_net *n, uint8_t block, uint8_t repairs, uint32_t part_us);
 bool cats_net_is_complete(const struct cats_net *n);
@@ -130,6 +134,8 @@ void cats_net_advance(struct cats_net *n, int64_t now_us);
 
 /* send.c: builds the frame for a slot; false when there is nothing to say in it. */
 bool cats_net_build(struct cats_net *n, const struct cats_net_slot *slot);
+/* What the frame of a slot of SLOTS will say that takes long to find out. */
+void cats_net_prepare(struct cats_net *n, const struct cats_net_slot *slot);
 bool cats_net_build_opening(struct cats_net *n, uint32_t copy);
 
 uint64_t cats_net_coded_key(const struct cats_net *n, uint16_t site, uint8_t block, uint8_t slot);

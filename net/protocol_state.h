@@ -49,6 +49,7 @@ struct cats_net {
 	uint16_t told;  /* gathers that were reported as ended */
 	uint16_t ready; /* sites that the runtime has reached: site + 1 of the latest cats_net_ready */
 	bool storing;   /* the runtime has this very site open: packets may be read and written */
+	bool noted;     /* when it had is in the counters */
 	struct cats_net_site desc;
 	struct cats_net_layout layout;
 	struct cats_repair repair;

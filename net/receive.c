@@ -80,13 +80,13 @@ static void correct_clock(struct cats_net *n, const struct cats_frame_moment *mo
 	n->astray_us = 0;
 }
 
-/* What a frame says that is off by more than the own clock can be is its sender's mistake, unless the next says so too.
- */
+/* What a frame says that is off by more than the own clock can be is its sender's mistake, unless the next says so too:
+ * frames are made two slots ahead, and if all took such a time over, the odd slots would follow one clock and the even
+ * ones another, each node cutting off the end of the frame before its own. */
 static void weigh_clock(struct cats_net *n, const struct cats_frame_moment *moment, uint64_t start_us)
 {
 	const int64_t error = cats_net_time(n, start_us) - (int64_t)moment->unit * (int)CATS_AIR_UNIT_US;
-	const int64_t doubt = (int64_t)doubt_us(n, start_us) + (int)CATS_AIR_UNIT_US;
-	const int64_t before = n->astray_us;
+	const int64_t doubt = doubt_us(n, start_us), before = n->astray_us;
 
 	n->astray_us = error > doubt || error < -doubt ? (int32_t)error : 0;
 	if (n->astray_us == 0 || (before != 0 && error - before <= doubt && before - error <= doubt))

@@ -45,6 +45,11 @@ static uint8_t proposal(struct cats_net *n, uint32_t order)
 	return n->first_repairs;
 }
 
+void cats_net_prepare(struct cats_net *n, const struct cats_net_slot *slot)
+{
+	(void)proposal(n, slot->order);
+}
+
 /* Nodes whose grids are off by less than a slot hide each other for a whole gather: each is deaf while it sends. Who
  * hears nobody keeps still in every second slot of its own, drawn, until it hears where the others are. Its first
  * packet it always sends. */

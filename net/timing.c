@@ -125,7 +125,7 @@ bool cats_net_yields(struct cats_net *n, uint32_t own_us, uint32_t shown_us)
 	return true;
 }
 
-static uint32_t data_slot_us(const struct cats_net *n, uint32_t device, uint32_t index)
+uint32_t cats_net_data_slot_us(const struct cats_net *n, uint32_t device, uint32_t index)
 {
 	const uint32_t bytes = cats_net_payload_bytes(&n->desc, device, index);
 
@@ -141,7 +141,7 @@ static bool has_packet(const struct cats_net *n, uint32_t device, uint32_t index
 static void step(struct cats_net_cursor *c, const struct cats_net *n)
 {
 	if (c->round < n->layout.rounds && has_packet(n, c->device, c->round)) {
-		c->at_us += data_slot_us(n, c->device, c->round);
+		c->at_us += cats_net_data_slot_us(n, c->device, c->round);
 		c->order++;
 	}
 	do {

@@ -19,6 +19,14 @@
 /* At most so often a line about what is not as it should be. */
 #define COMPLAINT_US 100000U
 
+/* What was left, in the worst case, of what must be done by when. */
+struct slack {
+	struct cats_radio_slack radio;
+	uint32_t arming_us, missed; /* transmissions */
+	int32_t ready_us;           /* gathers */
+	uint32_t unready;
+};
+
 static struct {
 	struct cats_node *node;
 	const struct cats_station_news *news;
@@ -33,7 +41,7 @@ static struct {
 	/* What was complained about. */
 	uint64_t complained_us;
 	uint32_t twins, plans, tags, dropped;
-	struct cats_radio_slack slack;
+	struct slack slack;
 } self;
 
 static void log_refusal(const char *what, int refusal)
@@ -266,21 +274,63 @@ static void complain(const char *what, uint32_t *told, uint32_t count)
 	*told = count;
 }
 
+static struct slack slack_now(void)
+{
+	const struct cats_net_counters c = cats_station_counters();
+
+	return (struct slack){.radio = cats_radio_slack(),
+			      .arming_us = self.news->least_us,
+			      .missed = self.news->missed,
+			      .ready_us = c.least_ready_us,
+			      .unready = c.unready};
+}
+
+static bool is_same_slack(const struct slack *a, const struct slack *b)
+{
+	return a->radio.next_buffer_us == b->radio.next_buffer_us &&
+	       a->radio.before_sending_us == b->radio.before_sending_us &&
+	       a->radio.after_sending_us == b->radio.after_sending_us && a->arming_us == b->arming_us &&
+	       a->missed == b->missed && a->ready_us == b->ready_us && a->unready == b->unready;
+}
+
+/* " name value", "-" where it never came up. */
+static void log_left(const char *name, uint32_t left_us)
+{
+	if (left_us != UINT32_MAX) {
+		cats_log_field(name, left_us);
+		return;
+	}
+	cats_log_text(" ");
+	cats_log_text(name);
+	cats_log_text(" -");
+}
+
+static void log_ready(int32_t ready_us)
+{
+	if (ready_us == INT32_MAX) {
+		cats_log_text(" ready -");
+		return;
+	}
+	cats_log_text(" ready ");
+	cats_log_signed(ready_us);
+}
+
 static void log_slack(void)
 {
-	const struct cats_radio_slack s = cats_radio_slack();
+	const struct slack s = slack_now();
 
-	if (s.next_buffer_us == self.slack.next_buffer_us && s.before_sending_us == self.slack.before_sending_us &&
-	    s.after_sending_us == self.slack.after_sending_us)
+	if (is_same_slack(&s, &self.slack))
 		return;
 	self.slack = s;
 	cats_log_begin("least slack, us:");
-	cats_log_field("next buffer", s.next_buffer_us);
-	cats_log_field("before sending", s.before_sending_us);
-	cats_log_field("after sending", s.after_sending_us);
-	cats_log_field("arming", self.news->least_us);
+	log_left("next buffer", s.radio.next_buffer_us);
+	log_left("before sending", s.radio.before_sending_us);
+	log_left("after sending", s.radio.after_sending_us);
+	log_left("arming", s.arming_us);
+	log_ready(s.ready_us);
+	cats_log_field("missed", s.missed);
+	cats_log_field("unready", s.unready);
 	cats_log_field("protocol late", self.news->late_us);
-	cats_log_field("missed", self.news->missed);
 	cats_log_field("sent", cats_radio_counters().sent);
 	cats_log_field("flown", cats_ccm_counters().flown);
 	cats_log_field("opened", cats_ccm_counters().opened);
@@ -339,6 +389,7 @@ _Noreturn void cats_firmware_run(struct cats_node *node, uint8_t *spare, uint32_
 	light(false);
 	if (self.is_source)
 		cats_serial_accept(self.input, self.input_room);
+	self.slack = slack_now();
 	cats_station_start();
 	for (;;) {
 		cats_watchdog_feed(CATS_WATCHDOG_THREAD);

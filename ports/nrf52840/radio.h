@@ -64,6 +64,9 @@ void cats_radio_start(const struct cats_radio_settings *settings);
 void cats_radio_listen(void);
 void cats_radio_quiet(void);
 
+/* A transmission is to be given so long before its first bit: ramp-up, and what it takes to set a timer. */
+#define CATS_RADIO_ARMING_US 48U
+
 /* The first bit of `bytes` (as above; it is read when it is sent) is on air at at_us. False when it is too late for
  * that. The protocol's handler is called when it is being sent. */
 bool cats_radio_send(uint64_t at_us, const uint8_t *bytes, uint32_t air_us);

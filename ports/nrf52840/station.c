@@ -175,10 +175,9 @@ static void send(const struct cats_net_action *action, uint64_t now_us)
 		wake_at(action->at_us, now_us);
 		return;
 	}
-	const bool armed =
-		cats_radio_send(action->at_us, cats_ccm_sealed(), cats_air_frame_us(action->frame_bytes - 2U));
-	const uint64_t left_us = action->at_us - cats_clock_now_us();
-	if (!armed)
+	const uint64_t left_us = action->at_us - CATS_RADIO_ARMING_US - cats_clock_now_us();
+
+	if (!cats_radio_send(action->at_us, cats_ccm_sealed(), cats_air_frame_us(action->frame_bytes - 2U)))
 		station.news.missed++;
 	else if (left_us < station.news.least_us)
 		station.news.least_us = (uint32_t)left_us;

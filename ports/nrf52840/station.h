@@ -39,7 +39,7 @@ struct cats_station_news {
 	volatile uint32_t refused[CATS_STATION_REFUSALS];
 	volatile uint32_t missed;   /* transmissions for which it was too late */
 	volatile uint32_t late_us;  /* the most by which a turn began after the moment that the protocol had named */
-	volatile uint32_t least_us; /* the least from a transmission's arming to the last moment for that */
+	volatile uint32_t least_us; /* the least from a transmission's arming to the last moment for that; UINT32_MAX */
 };
 
 struct cats_station_options {

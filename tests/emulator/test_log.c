@@ -187,6 +187,38 @@ static void other_results_are_not(void **state)
 	assert_false(cats_said_result(&r, outputs, there, 1, 1, " epoch 1 inference 2 share 5/5 outputs -2147483649"));
 }
 
+static void slack_is_read(void **state)
+{
+	static const char good[] =
+		" next buffer 17 before sending 38 after sending - arming 9 ready -3 missed 4 unready 1";
+	struct cats_said_slack s, least;
+	char text[128];
+
+	(void)state;
+	assert_true(cats_said_slack(&s, good));
+	assert_memory_equal(s.least_us, ((const int32_t[]){17, 38, INT32_MAX, 9, -3}), sizeof s.least_us);
+	assert_int_equal(s.missed, 4);
+	assert_int_equal(s.unready, 1);
+	for (size_t i = 0; i < sizeof good - 1; i++) {
+		memcpy(text, good, sizeof good);
+		text[i] = '?';
+		assert_false(cats_said_slack(&least, text));
+		text[i] = '\0';
+		assert_false(cats_said_slack(&least, text));
+	}
+	snprintf(text, sizeof text, "%s and more", good);
+	assert_true(cats_said_slack(&least, text));
+	cats_slack_clear(&least);
+	assert_int_equal(least.least_us[CATS_SLACK_ARMING], INT32_MAX);
+	cats_slack_add(&least, &s);
+	s.least_us[CATS_SLACK_READY] = 5;
+	s.least_us[CATS_SLACK_AFTER_SENDING] = 6;
+	cats_slack_add(&least, &s);
+	assert_memory_equal(least.least_us, ((const int32_t[]){17, 38, 6, 9, -3}), sizeof least.least_us);
+	assert_int_equal(least.missed, 8);
+	assert_int_equal(least.unready, 2);
+}
+
 static void lacks_are_read(void **state)
 {
 	const char *text = " 3: 5.0 63.65535";
@@ -222,6 +254,7 @@ int main(void)
 		cmocka_unit_test(the_file_is_in_the_order_of_time),
 		cmocka_unit_test(results_are_read),
 		cmocka_unit_test(other_results_are_not),
+		cmocka_unit_test(slack_is_read),
 		cmocka_unit_test(lacks_are_read),
 	};
 
