@@ -89,8 +89,10 @@ static inline void forward_samples(struct cats_submatrix o, cats_real *p, struct
 
 /* What changed: a query's or a key's d values are loaded once for all that they meet, and its d sums are stored once,
  * where the loops above load both factors of every product. The products and the order of their sums over columns,
- * keys and queries are the same. Needs n = LANES. On a Zen 4 core with heads of 8 columns and 32 tokens, attention's
- * share of a training step of 16 pruned devices fell from 36 % to 22 %. */
+ * keys and queries are the same. The exponential stays in registers too. Needs n = LANES. On a Zen 4 core with heads of
+ * 8 columns and 32 tokens, attention's share of a training step of 16 pruned devices fell from 36 % to 22 %; with the
+ * own exponential the forward pass takes 6.5 µs for 16 samples of a head instead of 8.2, 2.3 of which are its products.
+ */
 
 /* column[c] = m[c, at] */
 FORCED void load_column(lanes *column, struct cats_submatrix m, size_t at, uint32_t d)
@@ -133,6 +135,71 @@ FORCED void add_column(lanes *column, const lanes *weight, struct cats_submatrix
 	}
 }
 
+typedef __typeof__((lanes){0} > (lanes){0}) masks; /* all bits of a lane, or none */
+
+/* a = the larger of a and b */
+FORCED void keep_larger(lanes *a, const lanes *b)
+{
+	const masks chosen = *a > *b;
+	masks bits, others;
+
+	memcpy(&bits, a, sizeof bits);
+	memcpy(&others, b, sizeof others);
+	bits = (bits & chosen) | (others & ~chosen);
+	memcpy(a, &bits, sizeof bits);
+}
+
+#ifdef CATS_REAL_IS_DOUBLE
+/* to = exp(x), x at most 0 */
+FORCED void exp_lanes(lanes *to, const lanes *x)
+{
+	UNROLLED for (uint32_t i = 0; i < LANES; i++)(*to)[i] = exp((*x)[i]);
+}
+#else
+/* to = exp(x), x at most 0: 2^n · exp(r) with |r| at most ln(2) / 2, by the polynomial of Cephes' expf, whose error is
+ * about one unit in the last place. A call of the C library's vector function would put all registers aside. Below
+ * exp(-87) numbers stop being normal; results stay there. */
+FORCED void exp_lanes(lanes *to, const lanes *x)
+{
+	lanes bounded = (lanes){0} - 87.0F;
+
+	keep_larger(&bounded, x);
+	const masks n = __builtin_convertvector(bounded * 1.44269504F - 0.5F, masks); /* rounds towards 0 */
+	const lanes whole = __builtin_convertvector(n, lanes);
+	const lanes r = bounded - whole * 0.693359375F + whole * 2.12194440e-4F; /* ln(2) in two parts */
+	const masks power = (n + 127) << 23;
+	lanes sum = (lanes){0} + 1.9875691500e-4F, scale;
+
+	sum = sum * r + 1.3981999507e-3F;
+	sum = sum * r + 8.3334519073e-3F;
+	sum = sum * r + 4.1665795894e-2F;
+	sum = sum * r + 1.6666665459e-1F;
+	sum = sum * r + 5.0000001201e-1F;
+	memcpy(&scale, &power, sizeof scale);
+	*to = (sum * r * r + r + 1.0F) * scale;
+}
+#endif
+
+/* softmax() of LANES samples, whose largest score is known. */
+FORCED void softmax_lanes(cats_real *p, size_t stride, uint32_t keys, const lanes *top)
+{
+	lanes value, sum = {0};
+
+	for (uint32_t u = 0; u < keys; u++) {
+		load(&value, p + u * stride);
+		value -= *top;
+		exp_lanes(&value, &value);
+		sum += value;
+		store(p + u * stride, &value);
+	}
+	sum = 1 / sum;
+	for (uint32_t u = 0; u < keys; u++) {
+		load(&value, p + u * stride);
+		value *= sum;
+		store(p + u * stride, &value);
+	}
+}
+
 #define WIDEST_KNOWN 16
 
 FORCED void forward_lanes(struct cats_submatrix o, cats_real *p, struct cats_submatrix q, struct cats_submatrix k,
@@ -144,15 +211,19 @@ FORCED void forward_lanes(struct cats_submatrix o, cats_real *p, struct cats_sub
 	for (uint32_t t = 0; t < h->queries; t++) {
 		const uint32_t keys = h->causal ? t + 1 : h->T;
 		cats_real *row = p + (size_t)t * h->T * B + b;
-		lanes column[WIDEST_KNOWN], value;
+		lanes column[WIDEST_KNOWN], value, top;
 
 		load_column(column, q, t * B + b, d);
-		for (uint32_t u = 0; u < keys; u++) {
+		dot_column(&top, column, k, b, d);
+		top *= scale;
+		store(row, &top);
+		for (uint32_t u = 1; u < keys; u++) {
 			dot_column(&value, column, k, u * B + b, d);
 			value *= scale;
+			keep_larger(&top, &value);
 			store(row + u * B, &value);
 		}
-		softmax(row, B, keys, LANES);
+		softmax_lanes(row, B, keys, &top);
 		clear_column(column, d);
 		for (uint32_t u = 0; u < keys; u++) {
 			load(&value, row + u * B);

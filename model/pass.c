@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/random.h"
 #include "model/kernels.h"
@@ -167,6 +168,10 @@ static bool norm_tape_create(struct norm_tape *tape, uint32_t D)
 	return tape->xhat && tape->rstd;
 }
 
+/* A row of every column lies in a page of its own, and many arrays take turns: with pages of 4 KiB the processor
+ * forgets where they are. */
+#define PAGE 4096U
+
 static bool pass_allocate(struct cats_pass *p)
 {
 	const struct cats_config *c = &p->views->config;
@@ -179,9 +184,10 @@ static bool pass_allocate(struct cats_pass *p)
 		    !norm_tape_create(&p->tape[n].norm2, c->devices))
 			return false;
 	take_all(p);
-	p->memory = aligned_alloc(CACHE_LINE, p->bytes);
+	p->memory = aligned_alloc(PAGE, (p->bytes + PAGE - 1U) / PAGE * PAGE);
 	if (!p->memory)
 		return false;
+	(void)madvise(p->memory, p->bytes, MADV_HUGEPAGE); /* a wish: all is the same without */
 	take_all(p);
 	return true;
 }
