@@ -38,14 +38,6 @@ enum cats_status cats_flash_files_may_write(const char *directory, bool replace,
 	return cats_directory_may_write(directory, replace, belongs, error);
 }
 
-static enum cats_status make_path(char path[PATH_MAX], const char *directory, const char *name,
-				  struct cats_error *error)
-{
-	if (snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
-		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", directory);
-	return CATS_OK;
-}
-
 /* The log of epochs is left out: a node that has one goes on with it. */
 static enum cats_status write_node(const char *draft, const uint8_t *flash, const struct cats_firmware *firmware,
 				   const struct cats_shards *shards, uint32_t node, struct cats_error *error)
@@ -61,7 +53,7 @@ static enum cats_status write_node(const char *draft, const uint8_t *flash, cons
 	char *text;
 
 	(void)snprintf(name, sizeof name, "node-%02u.hex", node);
-	status = make_path(path, draft, name, error);
+	status = cats_path_join(path, draft, name, error);
 	if (status < 0)
 		return status;
 	text = cats_ihex_format(&length, ranges, sizeof ranges / sizeof ranges[0]);
@@ -94,7 +86,7 @@ static enum cats_status write_nodes(const char *draft, const struct cats_firmwar
 static enum cats_status write_key(const char *draft, const struct cats_network *network, struct cats_error *error)
 {
 	char text[CATS_NETWORK_KEY_TEXT], path[PATH_MAX];
-	enum cats_status status = make_path(path, draft, KEY_NAME, error);
+	enum cats_status status = cats_path_join(path, draft, KEY_NAME, error);
 
 	cats_network_key_text(text, network);
 	if (status == CATS_OK)
@@ -148,7 +140,7 @@ static enum cats_status write_readme(const char *draft, uint32_t devices, struct
 	const size_t size = README_TEXT_BYTES + (size_t)devices * README_NODE_BYTES;
 	char path[PATH_MAX];
 	char *text = malloc(size);
-	enum cats_status status = make_path(path, draft, README_NAME, error);
+	enum cats_status status = cats_path_join(path, draft, README_NAME, error);
 
 	if (status == CATS_OK && text == NULL)
 		status = cats_fail(error, CATS_ERR_MEMORY, "%s: out of memory", path);

@@ -85,14 +85,6 @@ enum cats_status cats_plan_may_write(const char *directory, bool replace, struct
 	return cats_directory_may_write(directory, replace, belongs, error);
 }
 
-static enum cats_status make_path(char path[PATH_MAX], const char *directory, const char *name,
-				  struct cats_error *error)
-{
-	if (snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
-		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", directory);
-	return CATS_OK;
-}
-
 static void note_device(struct cats_plan_facts *facts, const struct cats_cut *cut,
 			const struct cats_target_limits *limits, uint32_t j)
 {
@@ -161,7 +153,7 @@ static enum cats_status write_shard(const struct cats_shards *shards, uint32_t j
 	enum cats_status status;
 
 	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
-	status = make_path(path, draft, name, error);
+	status = cats_path_join(path, draft, name, error);
 	return status < 0 ? status : cats_file_write(path, shards->bytes[j], shards->sizes[j], error);
 }
 
@@ -182,7 +174,7 @@ static enum cats_status write_shards(struct cats_plan_facts *facts, const char *
 static enum cats_status write_facts(struct cats_plan_facts *facts, const char *draft, struct cats_error *error)
 {
 	char path[PATH_MAX];
-	enum cats_status status = make_path(path, draft, PLAN_NAME, error);
+	enum cats_status status = cats_path_join(path, draft, PLAN_NAME, error);
 
 	cats_plan_facts_total(facts);
 	char *text = cats_plan_facts_format(facts);
@@ -199,7 +191,7 @@ static enum cats_status write_files(struct cats_plan_facts *facts, const char *d
 				    const struct cats_plan_request *request, struct cats_error *error)
 {
 	char path[PATH_MAX];
-	enum cats_status status = make_path(path, draft, INTEGER_NAME, error);
+	enum cats_status status = cats_path_join(path, draft, INTEGER_NAME, error);
 
 	if (status == CATS_OK)
 		status = cats_integer_save(m, path, error);
@@ -243,7 +235,7 @@ bool cats_plan_is_there(const char *directory)
 	char path[PATH_MAX];
 	struct stat found;
 
-	return make_path(path, directory, PLAN_NAME, NULL) == CATS_OK && stat(path, &found) == 0;
+	return cats_path_join(path, directory, PLAN_NAME, NULL) == CATS_OK && stat(path, &found) == 0;
 }
 
 static bool is_model(const char *directory)
@@ -251,7 +243,7 @@ static bool is_model(const char *directory)
 	char path[PATH_MAX];
 	struct stat found;
 
-	return make_path(path, directory, "config.json", NULL) == CATS_OK && stat(path, &found) == 0;
+	return cats_path_join(path, directory, "config.json", NULL) == CATS_OK && stat(path, &found) == 0;
 }
 
 static enum cats_status load_facts(struct cats_plan_facts *out, const char *directory, struct cats_error *error)
@@ -259,7 +251,7 @@ static enum cats_status load_facts(struct cats_plan_facts *out, const char *dire
 	char path[PATH_MAX];
 	uint8_t *text = NULL;
 	size_t size = 0;
-	enum cats_status status = make_path(path, directory, PLAN_NAME, error);
+	enum cats_status status = cats_path_join(path, directory, PLAN_NAME, error);
 
 	if (status == CATS_OK && cats_file_is_regular(directory))
 		status = cats_fail(error, CATS_ERR_MISMATCH, "%s: is a file: a plan is a directory, give that",
@@ -335,7 +327,7 @@ static enum cats_status check_integer(const struct cats_plan *plan, const char *
 static enum cats_status load_model(struct cats_plan *out, const char *directory, struct cats_error *error)
 {
 	char path[PATH_MAX];
-	enum cats_status status = make_path(path, directory, INTEGER_NAME, error);
+	enum cats_status status = cats_path_join(path, directory, INTEGER_NAME, error);
 
 	*out = (struct cats_plan){0};
 	if (status == CATS_OK)
@@ -368,7 +360,7 @@ static enum cats_status read_damaged(uint8_t **bytes, size_t *size, bool *damage
 	enum cats_status status;
 
 	(void)snprintf(name, sizeof name, "node-%02u.shard", j);
-	status = make_path(path, directory, name, error);
+	status = cats_path_join(path, directory, name, error);
 	if (status == CATS_OK)
 		status = cats_file_read(bytes, size, path, SHARD_BYTES_MAX, error);
 	if (status < 0 || *size < sizeof(struct cats_shard_header))

@@ -13,6 +13,15 @@
 
 #include "io/file.h"
 
+enum cats_status cats_path_join(char path[PATH_MAX], const char *directory, const char *name, struct cats_error *error)
+{
+	const int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
+
+	if (length < 0 || length >= PATH_MAX)
+		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", directory);
+	return CATS_OK;
+}
+
 /* `path` without the slashes at its end, which would make "OUT/.tmp-PID" of "OUT/". */
 static int without_slashes(char plain[PATH_MAX], const char *path)
 {

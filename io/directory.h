@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole directories of files out: a directory appears with all of its files or not at all. Host only. */
+/* Paths in directories, and whole directories of files out: one appears with all of its files or not at all. Host only.
+ */
 #ifndef CATS_IO_DIRECTORY_H
 #define CATS_IO_DIRECTORY_H
 
@@ -7,6 +8,10 @@
 #include <stdbool.h>
 
 #include "io/error.h"
+
+/* "directory/name", or CATS_ERR_USAGE when that is longer than a path may be. */
+CATS_MUST_CHECK enum cats_status cats_path_join(char path[PATH_MAX], const char *directory, const char *name,
+						struct cats_error *error);
 
 /* Makes an empty directory `path`.tmp-PID beside `path`, whose parent is made too, and puts its name into draft. */
 CATS_MUST_CHECK enum cats_status cats_directory_draft(char draft[PATH_MAX], const char *path, struct cats_error *error);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/directory.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "model/model.h"
@@ -300,21 +301,11 @@ enum cats_status cats_model_parse(struct cats_model *out, const struct cats_mode
 	return status;
 }
 
-/* "directory/file" into a caller's buffer. */
-static enum cats_status join(char path[PATH_MAX], const char *directory, const char *file, struct cats_error *error)
-{
-	const int length = snprintf(path, PATH_MAX, "%s/%s", directory, file);
-
-	if (length < 0 || length >= PATH_MAX)
-		return cats_fail(error, CATS_ERR_USAGE, "%.200s…: the path is too long", directory);
-	return CATS_OK;
-}
-
 static enum cats_status read_part(struct cats_model_bytes *out, char path[PATH_MAX], const char *directory,
 				  const char *file, size_t limit, struct cats_error *error)
 {
 	uint8_t *bytes = NULL;
-	enum cats_status status = join(path, directory, file, error);
+	enum cats_status status = cats_path_join(path, directory, file, error);
 
 	*out = (struct cats_model_bytes){.name = path};
 	if (status == CATS_OK)
@@ -355,9 +346,9 @@ static enum cats_status check_place(const char *directory, struct cats_error *er
 	if (cats_file_is_regular(directory))
 		return cats_fail(error, CATS_ERR_MISMATCH, "%s: is a file: a model is a directory, give that",
 				 directory);
-	enum cats_status status = join(tensors, directory, TENSORS_FILE, error);
+	enum cats_status status = cats_path_join(tensors, directory, TENSORS_FILE, error);
 	if (status == CATS_OK)
-		status = join(plan, directory, "plan.json", error);
+		status = cats_path_join(plan, directory, "plan.json", error);
 	if (status == CATS_OK && is_missing(tensors) && cats_file_is_regular(plan))
 		return cats_fail(error, CATS_ERR_MISMATCH,
 				 "%s: has no " TENSORS_FILE ", it is a plan: give the model that it was made of",
@@ -476,13 +467,13 @@ enum cats_status cats_model_save(const struct cats_model *model, const char *dir
 	enum cats_status status = cats_directory_make(directory, error);
 
 	if (status == CATS_OK)
-		status = join(paths.config, directory, CONFIG_FILE, error);
+		status = cats_path_join(paths.config, directory, CONFIG_FILE, error);
 	if (status == CATS_OK)
-		status = join(paths.old_config, directory, OLD_CONFIG_FILE, error);
+		status = cats_path_join(paths.old_config, directory, OLD_CONFIG_FILE, error);
 	if (status == CATS_OK)
-		status = join(paths.tensors, directory, TENSORS_FILE, error);
+		status = cats_path_join(paths.tensors, directory, TENSORS_FILE, error);
 	if (status == CATS_OK)
-		status = join(paths.card, directory, CARD_FILE, error);
+		status = cats_path_join(paths.card, directory, CARD_FILE, error);
 	if (status != CATS_OK)
 		return status;
 
