@@ -66,7 +66,8 @@ static const struct argp_option option_list[] = {
 	{NULL, 0, NULL, 0, "Devices and messages", 2},
 	{"devices", OPT_DEVICES, "D", 0, "Devices (as the config says)", 2},
 	{"keep", OPT_KEEP, "R", 0, "Share of columns that are broadcast, chosen from the starting weights (all)", 2},
-	{"keep-criterion", OPT_CRITERION, "NAME", 0, "magnitude (default), taylor or random", 2},
+	{"keep-criterion", OPT_CRITERION, "NAME", 0,
+	 "magnitude (default, for either task: see docs/RESULTS.md), taylor or random", 2},
 	{"stand-in", OPT_STAND_IN, "NAME", 0,
 	 "For columns left out: zero, their mean in the readers' biases (default with --init, unless chosen "
 	 "gradually), or "
