@@ -19,7 +19,7 @@
 /* From a frame's first bit until its ADDRESS calls the handler, and some: if it does not, the frame was not sent. */
 #define SENDING_US 64U
 
-/* An inference of one layer has more gathers, most with a combination or a status of each receiver. */
+/* An inference of one layer has more gathers; short ones have a combination of each node. */
 #define SPARES 8U
 
 void cats_pendsv(void);
@@ -35,7 +35,7 @@ static struct {
 	const struct cats_shard *shard;
 	uint64_t sending_us; /* the transmission that was given is not asked about before */
 	uint64_t wake_us;
-	uint64_t spare_us; /* when the latest own status or combination of an epoch's first inference was due, */
+	uint64_t spare_us; /* when the latest own combination of an epoch's first inference was due, */
 	uint32_t spares;   /* and how many there were */
 	/* From thread mode. */
 	uint32_t ready_opening, ready_site; /* site + 1; 0: nothing */
@@ -153,14 +153,13 @@ static void wake_at(uint64_t at_us, uint64_t now_us)
 }
 
 /* Two nodes with one number do the same at the same time, and would never hear each other. So in an epoch's first
- * inference each leaves out one of its frames that others can do without, which one is its chip's own affair, and
- * listens. */
+ * inference each leaves out one of its combinations, which one is its chip's own affair, and listens: while little is
+ * lost nobody misses it. (A status that is missing costs all another round of them.) */
 static bool listens_instead(const struct cats_net_action *action)
 {
-	const enum cats_frame_kind kind = cats_frame_kind_of(action->frame[0]);
 	const uint64_t key = cats_random_key(FICR_DEVICEID0, station.news.epoch);
 
-	if (station.news.inference != 1 || (kind != CATS_FRAME_STATUS && kind != CATS_FRAME_CODED))
+	if (station.news.inference != 1 || cats_frame_kind_of(action->frame[0]) != CATS_FRAME_CODED)
 		return false;
 	if (action->at_us != station.spare_us)
 		station.spares++;
