@@ -296,6 +296,21 @@ static void take_payload(struct ccm *c)
 	}
 }
 
+static void tell(struct ccm *c)
+{
+	const struct cats_ccm_packet packet = {
+		.sealed = !c->decrypts,
+		.key = c->key,
+		.nonce = c->nonce,
+		.header = c->header & AUTHENTICATED,
+		.plain = c->plain,
+		.bytes = c->length,
+	};
+
+	if (c->watch.packet && (packet.sealed || c->passed))
+		c->watch.packet(c->watch.context, &packet, cats_peripheral_now(&c->p));
+}
+
 static void finish(struct ccm *c)
 {
 	uint8_t sealed[PACKET_MAX], tag[TAG_BYTES];
@@ -304,13 +319,12 @@ static void finish(struct ccm *c)
 		fail(c);
 		return;
 	}
-	if (!c->decrypts && c->watch.sealed)
-		c->watch.sealed(c->watch.context, c->key, c->nonce, c->header & AUTHENTICATED, c->plain, c->length);
 	if (c->decrypts)
 		c->passed = !c->cut_short && memcmp(tag, c->tag, TAG_BYTES) == 0;
 	else
 		for (uint32_t i = 0; i < TAG_BYTES; i++)
 			output(c, HEAD_BYTES + c->length + i, tag[i]);
+	tell(c);
 	end(c);
 }
 

@@ -20,12 +20,19 @@ extern const struct cats_peripheral_model cats_ccm_model, cats_ecb_model;
  * Until the chip is freed. */
 void cats_ccm_keep_rate(struct cats_peripheral *ccm);
 
-/* Calls `sealed` for every packet that is encrypted from now on, with what it was sealed with: header as authenticated,
- * plain text. Until the chip is freed. */
+/* A packet that was encrypted, or decrypted with a tag that is right. */
+struct cats_ccm_packet {
+	bool sealed;                /* else opened */
+	const uint8_t *key, *nonce; /* 16 and 13 bytes */
+	uint8_t header;             /* as authenticated */
+	const uint8_t *plain;
+	uint32_t bytes; /* of it */
+};
+
+/* Calls `packet` for every one from now on, at the time when it is done. Until the chip is freed. */
 struct cats_ccm_watch {
 	void *context;
-	void (*sealed)(void *context, const uint8_t key[16], const uint8_t nonce[13], uint8_t header,
-		       const uint8_t *plain, uint32_t bytes);
+	void (*packet)(void *context, const struct cats_ccm_packet *packet, uint64_t time);
 };
 void cats_ccm_watch(struct cats_peripheral *ccm, const struct cats_ccm_watch *watch);
 

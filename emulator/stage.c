@@ -7,8 +7,11 @@
 
 #include "core/checksum.h"
 #include "deploy/firmware.h"
+#include "emulator/ccm.h"
+#include "emulator/models.h"
 #include "emulator/sayings.h"
 #include "emulator/uarte.h"
+#include "net/frame.h"
 #include "ports/nrf52840/layout.h"
 
 #define MS (1000 * CATS_TIME_US)
@@ -24,8 +27,15 @@
 
 #define LED_PIN 13U
 
+/* A node's packets, and the gather that they were of so far. */
+struct watcher {
+	struct cats_stage *stage;
+	uint32_t node, site;
+};
+
 struct cats_stage {
 	struct cats_stage_options options;
+	struct watcher watchers[CATS_DEVICES_MAX];
 	uint32_t count, source, sink;
 	struct cats_chips *chips;
 	struct cats_log *log;
@@ -269,6 +279,41 @@ static void on_heard(void *context, const struct cats_transmission *frame, uint3
 		s->options.observer.heard(s->options.observer.context, frame, receiver, result, dbm);
 }
 
+/* docs/SPEC-radio.md, 3: a beacon's copy number is before its status, if it has one; the site's low byte comes first.
+ */
+#define BEACON_COPY 5U
+#define BEACON_STATUS 255U
+#define BEACON_BYTES 6U
+
+/* The gather that a packet is of is told as open at that moment. */
+static void on_packet(void *context, const struct cats_ccm_packet *p, uint64_t time)
+{
+	struct watcher *w = context;
+	struct cats_stage *s = w->stage;
+	const bool beacon = cats_frame_kind_of(p->header) == CATS_FRAME_BEACON;
+	const uint8_t *plain = p->plain + (beacon ? BEACON_BYTES : 0);
+	const cats_time at = cats_clock_global(cats_chips_clock(s->chips, w->node), (cats_time)time);
+
+	if (p->bytes <= (beacon ? BEACON_BYTES : 0) || (beacon && p->plain[BEACON_COPY] != BEACON_STATUS)) {
+		w->site = 0;
+		return;
+	}
+	w->site = (uint32_t)((int32_t)w->site + (int8_t)(uint8_t)(*plain - w->site));
+	if (s->infers && at >= s->report.start && w->site < header(s, w->node)->site_count)
+		s->options.observer.gather(s->options.observer.context, w->node, w->site, at, at);
+}
+
+static void watch(struct cats_stage *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct cats_chip *chip = cats_chips_at(s->chips, i);
+
+		s->watchers[i] = (struct watcher){s, i, 0};
+		cats_ccm_watch(cats_chip_peripheral(chip, CATS_CCM_BASE),
+			       &(struct cats_ccm_watch){&s->watchers[i], on_packet});
+	}
+}
+
 /* ---- Making it ---- */
 
 static enum cats_status create_chips(struct cats_stage *s, struct cats_error *error)
@@ -434,6 +479,8 @@ enum cats_status cats_stage_create(struct cats_stage **out, const struct cats_st
 		status = create_chips(s, error);
 	if (status == CATS_OK)
 		status = create_log(s, error);
+	if (status == CATS_OK && options->observer.gather != NULL)
+		watch(s);
 	if (status == CATS_OK)
 		status = flash(s, error);
 	if (status == CATS_OK)

@@ -20,10 +20,12 @@ struct cats_stage_options {
 	double link_loss, burst_share;
 	uint32_t drift_ppm;
 	uint64_t seed;
-	bool fast;                     /* as of a core */
-	bool ccm_keeps_rate;           /* as of chips */
-	struct cats_observer observer; /* from the first input on; `gather` is not called */
-	bool keeps_log;                /* for cats_stage_write_log */
+	bool fast;           /* as of a core */
+	bool ccm_keeps_rate; /* as of chips */
+	/* From the first input on; `gather` is called with moments at which a node had one open: it has sealed or
+	 * opened a frame of it. */
+	struct cats_observer observer;
+	bool keeps_log; /* for cats_stage_write_log */
 	/* Every line of every node, as it comes, with the observer's context; NULL: nobody is told. */
 	void (*line)(void *context, const struct cats_log_line *line);
 	/* [fault_count] of nodes that there are; to kill is to cut the power for good, to reboot to cut it for a
