@@ -213,12 +213,36 @@ static void test_epoch_comes_first(void **state)
 	cats_ether_free(e);
 }
 
+/* No nonce comes twice: when an epoch's numbers are used up the next one begins. */
+static void test_numbers_run_out(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	struct cats_ether *e = cats_ether_create(
+		&(struct cats_ether_options){.devices = DEVICES, .sites = NETWORK_SITES, .site = sites});
+	assert_non_null(e);
+	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+	e->nodes[0].net.inference = UINT32_MAX - 2U;
+	for (uint32_t epoch = 1; epoch <= 2; epoch++) {
+		assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+		network_assert_complete(e);
+		for (uint32_t i = 0; i < DEVICES; i++) {
+			assert_int_equal(e->nodes[i].epoch, epoch);
+			assert_int_equal(e->nodes[i].inference, epoch == 1 ? UINT32_MAX - 1U : 1U);
+		}
+	}
+	cats_ether_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_lost),    cmocka_unit_test(test_clocks_run_apart),
 		cmocka_unit_test(test_lose_each_frame), cmocka_unit_test(test_random_losses),
 		cmocka_unit_test(test_poison),          cmocka_unit_test(test_epoch_comes_first),
+		cmocka_unit_test(test_numbers_run_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

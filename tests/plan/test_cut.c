@@ -261,6 +261,36 @@ static void test_refusals(void **state)
 	}
 }
 
+/* Frames of one plan are nothing to another: whatever a shard follows from changes the plan's id. */
+static void test_plan_ids(void **state)
+{
+	const struct cats_cut_options options = {.devices = 4};
+	struct cats_cut_options others[] = {options, options, options, options, options};
+	struct integer_golden g;
+
+	(void)state;
+	load(&g, "prune50_d4");
+	const uint64_t id = cats_plan_id(&g.model, &options);
+
+	others[0].devices = 2;
+	others[1].target = CATS_TARGET_PLAIN;
+	others[2].source = 1;
+	others[3].sink = 1;
+	others[4].payload_max = 100;
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_true(cats_plan_id(&g.model, &others[i]) != id);
+	for (uint32_t site = 0; site < cats_config_sites(&g.model.config); site++)
+		for (uint32_t k = 0; k < cats_site_columns(&g.model.config, site); k++) {
+			g.model.keep[site][k] ^= 1U;
+			assert_true(cats_plan_id(&g.model, &options) != id);
+			g.model.keep[site][k] ^= 1U;
+		}
+	assert_true(cats_plan_id(&g.model, &options) == id);
+	g.model.id++;
+	assert_true(cats_plan_id(&g.model, &options) != id);
+	integer_golden_free(&g);
+}
+
 /* Random buffers: none that live together overlap, none lies outside. */
 static void test_arena(void **state)
 {
@@ -292,7 +322,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_headers), cmocka_unit_test(test_any_devices), cmocka_unit_test(test_packing),
-		cmocka_unit_test(test_pairs),   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_pairs),   cmocka_unit_test(test_refusals),    cmocka_unit_test(test_plan_ids),
+		cmocka_unit_test(test_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
