@@ -193,6 +193,31 @@ static void test_cost_of_death(void **state)
 	cats_ether_free(e);
 }
 
+/* Each death costs one epoch, in which the node can come back, however often it dies and however long it is away:
+ * flash wears with each. */
+static void test_epochs_of_death(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct cats_ether *e;
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	e = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES, .sites = NETWORK_SITES, .site = sites});
+	assert_non_null(e);
+	for (uint32_t deaths = 0; deaths < 3; deaths++) {
+		assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+		network_assert_complete(e);
+		assert_int_equal(e->nodes[0].flash_epoch, deaths + 1U);
+		e->nodes[3].dead = true;
+		for (uint32_t k = 0; k < 5; k++) {
+			assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES - 1U);
+			assert_int_equal(e->nodes[0].flash_epoch, deaths + 2U);
+		}
+		cats_ether_reboot(e, 3);
+	}
+	cats_ether_free(e);
+}
+
 /* What an attacker has: everything that was on the air. */
 struct attack {
 	uint64_t seed, draws;
@@ -590,7 +615,7 @@ int main(void)
 		cmocka_unit_test(test_cost_of_death),        cmocka_unit_test(test_attacks),
 		cmocka_unit_test(test_own_number),           cmocka_unit_test(test_insider),
 		cmocka_unit_test(test_replay_to_the_reborn), cmocka_unit_test(test_strangers),
-		cmocka_unit_test(test_impossible_deadlines),
+		cmocka_unit_test(test_epochs_of_death),      cmocka_unit_test(test_impossible_deadlines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
