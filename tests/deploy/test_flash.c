@@ -164,6 +164,51 @@ static void all_lies_at_its_place(void **state)
 	fixture_close(&fixture);
 }
 
+static void must_say(const struct cats_plan *plan, const char *says)
+{
+	struct cats_error error = {0};
+	const enum cats_status status = cats_firmware_check(plan, "dir", &error);
+
+	assert_int_equal(status, says == NULL ? CATS_OK : CATS_ERR_MISMATCH);
+	assert_non_null(strstr(error.text, says == NULL ? "" : says));
+}
+
+/* Each limit of a node's layout, of a device other than the first. */
+static void what_no_node_can_hold_is_refused(void **state)
+{
+	struct fixture fixture;
+	struct cats_plan plan = {.facts = {.limits = cats_target_find("nrf52840")}};
+
+	(void)state;
+	fixture_open(&fixture, fixture_cases + 2, 1);
+	fixture_shards(&plan.shards, &fixture, fixture.of->config.devices, CATS_TARGET_NRF52840);
+	plan.facts.device_count = plan.shards.devices;
+	plan.facts.payload_max = fixture.of->payload_max;
+	plan.integer = fixture.integer;
+	must_say(&plan, NULL);
+
+	struct cats_shard_header *h = (struct cats_shard_header *)(void *)plan.shards.bytes[1];
+	const uint32_t arena_bytes = h->arena_bytes;
+	const size_t shard_bytes = plan.shards.sizes[1];
+
+	h->arena_bytes = CATS_LAYOUT_ARENA_BYTES;
+	must_say(&plan, NULL);
+	h->arena_bytes += 4;
+	must_say(&plan, "dir: does not fit");
+	h->arena_bytes = arena_bytes;
+	plan.shards.sizes[1] = CATS_LAYOUT_SHARD_BYTES;
+	must_say(&plan, NULL);
+	plan.shards.sizes[1]++;
+	must_say(&plan, "dir: does not fit");
+	plan.shards.sizes[1] = shard_bytes;
+	((struct cats_shard_site *)(void *)(plan.shards.bytes[1] + h->sites))->deadline_us = 0;
+	must_say(&plan, "node-01.shard: lacks the times of gathers");
+	h->target = CATS_TARGET_PLAIN;
+	must_say(&plan, "node-01.shard: is packed for another target");
+	cats_shards_free(&plan.shards);
+	fixture_close(&fixture);
+}
+
 /* A plan of a fixture's, with limits that are not the target's. */
 static void advice_is_the_least_number(void **state)
 {
@@ -194,6 +239,10 @@ static void advice_is_the_least_number(void **state)
 	assert_true(bytes[devices] <= bytes[5] && bytes[devices - 1] > bytes[5]);
 	cats_fit_advice(advice, &facts, &f.integer);
 	assert_non_null(strstr(advice, "devices would do"));
+	/* Of RAM the firmware takes its part, too. */
+	limits.ram_bytes = limits.firmware_ram_bytes;
+	assert_int_equal(cats_fit_devices(&facts, &f.integer), 0);
+	limits.ram_bytes = cats_target_find("nrf52840")->ram_bytes;
 	limits.flash_bytes = 1000;
 	assert_int_equal(cats_fit_devices(&facts, &f.integer), 0);
 	cats_fit_advice(advice, &facts, &f.integer);
@@ -227,6 +276,7 @@ int main(void)
 		cmocka_unit_test(each_damaged_byte_is_noticed),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(all_lies_at_its_place),
+		cmocka_unit_test(what_no_node_can_hold_is_refused),
 		cmocka_unit_test(advice_is_the_least_number),
 		cmocka_unit_test(advice_for_a_pruned_model_is_training),
 	};

@@ -154,14 +154,21 @@ static void what_is_left_out_shows(void **state)
 
 static void impossible_lacks_are_refused(void **state)
 {
-	static const struct cats_lack wrong[] = {
-		{11, 0, 1, 0}, {1, 2, 1, 0}, {1, 0, 2, 0}, {1, 1, 1, 0}, {1, 0, 1, 10},
+	struct cats_lack wrong[] = {
+		{11, 0, 1, 0}, {1, 2, 1, 0}, {1, 0, 2, 0}, {1, 1, 1, 0}, {1, 0, 1, 0},
 	};
 	struct cats_replay *replay;
 	struct stage s;
 
 	(void)state;
 	raise_stage(&s, case_named("RMS, class token, GELU"), 0);
+	/* The first number that no packet has. */
+	const struct cats_shard_header *h = cats_shards_header(&s.plan.shards, 1);
+	const struct cats_shard_site *site =
+		(const struct cats_shard_site *)(const void *)(s.plan.shards.bytes[1] + h->sites) + 1;
+
+	wrong[4].packet = (uint16_t)cats_message_packets(site->tokens, site->kept, h->payload_max);
+	assert_true(wrong[4].packet > 0);
 	assert_int_equal(cats_replay_create(&replay, &s.plan, NULL), CATS_OK);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		const struct cats_fleet_input input = input_of(&s);
