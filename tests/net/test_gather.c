@@ -189,7 +189,8 @@ static struct cats_net_action wait_for_epoch(struct cats_net *net, uint64_t *now
 static void test_epoch_comes_first(void **state)
 {
 	struct cats_net_site sites[NETWORK_SITES];
-	struct cats_net_action action;
+	struct cats_net_action action, first;
+	uint8_t frame[CATS_FRAME_BYTES_MAX];
 	uint64_t now_us = 5000, stored_us;
 
 	(void)state;
@@ -207,10 +208,45 @@ static void test_epoch_comes_first(void **state)
 	do
 		cats_net_next(&action, source, now_us += 10);
 	while (action.kind != CATS_NET_TRANSMIT);
-	assert_int_equal(cats_net_receive(other, 7000, action.frame, action.frame_bytes), 0);
+	memcpy(frame, action.frame, action.frame_bytes);
+	first = action;
+	/* The next is made while it is on the air. */
+	for (now_us = first.at_us + 1U; action.at_us <= first.at_us || action.kind != CATS_NET_TRANSMIT; now_us++)
+		cats_net_next(&action, source, now_us);
+	assert_true(now_us < first.at_us + cats_air_frame_us(first.frame_bytes - 2U));
+	assert_memory_equal(first.frame, frame, first.frame_bytes);
+	assert_int_equal(cats_net_receive(other, 7000, frame, first.frame_bytes), 0);
 	now_us = 7000;
 	assert_int_equal(wait_for_epoch(other, &now_us).kind, CATS_NET_OPENED);
 	cats_ether_free(e);
+}
+
+/* What was lost long ago is forgotten: it makes no repairs now. */
+static void test_losses_are_forgotten(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	struct cats_ether *e[2]; /* the first lost a fifth in its first inference */
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	for (uint32_t k = 0; k < 2; k++) {
+		e[k] = cats_ether_create(&(struct cats_ether_options){.devices = DEVICES,
+								      .sites = NETWORK_SITES,
+								      .site = sites,
+								      .loss_q32 = k == 0 ? UINT32_MAX / 5U : 0,
+								      .seed = 3});
+		assert_non_null(e[k]);
+		cats_ether_infer(e[k], NETWORK_LIMIT_US);
+		e[k]->options.loss_q32 = 0;
+		/* Eight gathers: of 128 lost slots half of one is left. */
+		assert_int_equal(cats_ether_infer(e[k], NETWORK_LIMIT_US), DEVICES);
+		assert_int_equal(cats_ether_infer(e[k], NETWORK_LIMIT_US), DEVICES);
+	}
+	for (uint32_t i = 0; i < DEVICES; i++)
+		assert_in_range(e[0]->nodes[i].net.past_lost, e[1]->nodes[i].net.past_lost,
+				e[1]->nodes[i].net.past_lost + 1U);
+	cats_ether_free(e[0]);
+	cats_ether_free(e[1]);
 }
 
 /* No nonce comes twice: when an epoch's numbers are used up the next one begins. */
@@ -239,9 +275,13 @@ static void test_numbers_run_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_lost),    cmocka_unit_test(test_clocks_run_apart),
-		cmocka_unit_test(test_lose_each_frame), cmocka_unit_test(test_random_losses),
-		cmocka_unit_test(test_poison),          cmocka_unit_test(test_epoch_comes_first),
+		cmocka_unit_test(test_nothing_lost),
+		cmocka_unit_test(test_clocks_run_apart),
+		cmocka_unit_test(test_lose_each_frame),
+		cmocka_unit_test(test_random_losses),
+		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_epoch_comes_first),
+		cmocka_unit_test(test_losses_are_forgotten),
 		cmocka_unit_test(test_numbers_run_out),
 	};
 

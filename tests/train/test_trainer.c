@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/file.h"
+#include "io/safetensors.h"
 #include "tests/cmocka.h"
 #include "tests/train/fixture.h"
 #include "train/trainer.h"
@@ -367,6 +368,19 @@ static void test_two_at_once(void **state)
 	cats_directory_unlock(lock);
 }
 
+/* Of how many steps before it the loss was far up. */
+static void expect_good_checkpoint(const char *out)
+{
+	struct cats_safetensors file;
+	struct cats_error error = {0};
+	char path[1200];
+
+	snprintf(path, sizeof(path), "%s/checkpoint/state.safetensors", out);
+	assert_int_equal(cats_safetensors_read(&file, path, &error), CATS_OK);
+	assert_non_null(strstr(cats_safetensors_metadata(&file, "state"), " bad_steps=0 "));
+	cats_safetensors_free(&file);
+}
+
 static void test_divergence(void **state)
 {
 	char out[300];
@@ -395,8 +409,10 @@ static void test_divergence(void **state)
 	options.warmup_epochs = 0;
 	options.epochs = 2;
 	options.average = 0;
+	options.checkpoint_seconds = 1e-9; /* after each step that is not one of divergence */
 	assert_int_equal(cats_train(&result, &options, &error), CATS_ERR_DIVERGED);
 	assert_false(exists(out, "model.safetensors"));
+	expect_good_checkpoint(out);
 }
 
 /* Fine-tuning starts from the model, and its pruned columns carry no weights. */
