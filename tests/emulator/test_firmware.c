@@ -243,6 +243,13 @@ static void a_hard_fault_is_logged_by_the_next_life(void **state)
 	/* Erased flash is no code. */
 	cats_m4_set_register(cats_chip_core(f.chip), 15, 0x000F0001U);
 	comes_back(&f, "boot: cats 0.1.0 reset by software", "fault: hard fault pc 000f0000");
+	/* Once: the life after that has none to tell of. */
+	const size_t told = f.bytes;
+
+	cats_chip_reset(f.chip, CATS_RESET_PIN);
+	firmware_await(&f, "reset by pin", 100 * FIRMWARE_MS);
+	firmware_await(&f, "node: plan", 1000 * FIRMWARE_MS);
+	assert_null(strstr(f.log + told, "fault"));
 	firmware_close(&f);
 }
 
@@ -420,6 +427,23 @@ static void no_epoch_is_used_twice(void **state)
 	assert_in_range(stored, 5, cuts - 5U);
 	firmware_feed(&f);
 	firmware_await(&f, "result epoch", 1000 * FIRMWARE_MS);
+	firmware_close(&f);
+}
+
+/* A word of flash that does not take what is written: the epoch goes into the next, before anything is sent in it. */
+static void an_epoch_that_is_not_written_is_not_used(void **state)
+{
+	struct firmware f;
+
+	(void)state;
+	boot(&f, 0);
+	poke(&f, CATS_LAYOUT_EPOCHS, 0); /* since it was looked at */
+	firmware_feed(&f);
+	firmware_await(&f, "flash: the epoch could not be written", 1000 * FIRMWARE_MS);
+	firmware_await(&f, "result epoch 1", 1000 * FIRMWARE_MS);
+	cats_chip_reset(f.chip, CATS_RESET_POWER);
+	firmware_await(&f, "node: plan", 1000 * FIRMWARE_MS);
+	assert_int_equal(epoch_of(&f), 1);
 	firmware_close(&f);
 }
 
@@ -690,6 +714,7 @@ int main(void)
 		cmocka_unit_test(a_stack_that_overflows_is_named),
 		cmocka_unit_test(a_loop_ends_by_the_watchdog),
 		cmocka_unit_test(no_epoch_is_used_twice),
+		cmocka_unit_test(an_epoch_that_is_not_written_is_not_used),
 		cmocka_unit_test(a_full_page_of_epochs_goes_over_to_the_other),
 		cmocka_unit_test(inputs_are_checked),
 		cmocka_unit_test(forged_frames_change_nothing),

@@ -215,6 +215,8 @@ static void test_epoch_comes_first(void **state)
 		cats_net_next(&action, source, now_us);
 	assert_true(now_us < first.at_us + cats_air_frame_us(first.frame_bytes - 2U));
 	assert_memory_equal(first.frame, frame, first.frame_bytes);
+	/* Nobody hears itself: who does hears a twin, or a replay. */
+	assert_int_equal(cats_net_receive(source, now_us, frame, first.frame_bytes), CATS_FRAME_REFUSED_SENDER);
 	assert_int_equal(cats_net_receive(other, 7000, frame, first.frame_bytes), 0);
 	now_us = 7000;
 	assert_int_equal(wait_for_epoch(other, &now_us).kind, CATS_NET_OPENED);

@@ -106,9 +106,45 @@ static void test_vectors(void **state)
 	assert_true(files >= 12);
 }
 
+/* A bias that is far above what its weights make takes its part of the accumulator: weights get coarser, and the model
+ * is one that integers can run. */
+static void test_large_biases(void **state)
+{
+	struct fixture f;
+	struct cats_integer integer;
+	struct cats_error error = {0};
+
+	(void)state;
+	fixture_open(&f, VECTORS "/dense_d4.safetensors");
+	float *bias = f.model.weights + f.model.tensors[f.model.layers[0][CATS_O_BIAS]].offset;
+
+	for (uint32_t o = 0; o < f.model.config.d_model; o++)
+		bias[o] = o % 2U ? 500.0F : -500.0F;
+	if (cats_quantise(&integer, &f.model, &f.calibration, "biased", &error) < 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(cats_integer_check(&integer, "biased", &error), CATS_OK);
+	cats_integer_free(&integer);
+	fixture_free(&f);
+}
+
+/* What is no number tells nothing of a range. */
+static void test_histogram_of_no_numbers(void **state)
+{
+	static struct cats_histogram h;
+
+	(void)state;
+	cats_histogram_add(&h, -2);
+	cats_histogram_add(&h, (double)NAN);
+	cats_histogram_add_times(&h, (double)INFINITY, 7);
+	cats_histogram_add(&h, -(double)INFINITY);
+	assert_int_equal(h.count, 1);
+	assert_true(h.largest == 2);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_large_biases),
+					   cmocka_unit_test(test_histogram_of_no_numbers)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
