@@ -10,6 +10,7 @@
 
 #include "io/file.h"
 #include "io/safetensors.h"
+#include "model/pass.h"
 #include "tests/cmocka.h"
 #include "tests/train/fixture.h"
 #include "train/trainer.h"
@@ -456,6 +457,35 @@ static void test_init(void **state)
 	train(&result, &options);
 }
 
+/* Weights that no device multiplies any more stay 0, whatever moments they had when their columns were cut. */
+static void test_cut_weights_stay_away(void **state)
+{
+	char out[300];
+	struct cats_train_result result;
+	struct cats_error error = {0};
+	struct cats_train_options options = distributed_options(out, "cut-weights");
+	struct cats_views *views = NULL;
+	struct cats_model model;
+	size_t dead = 0;
+
+	(void)state;
+	train(&result, &options);
+	assert_int_equal(cats_model_load(&model, out, &error), CATS_OK);
+	assert_int_equal(cats_views_create(&views, &model, &error), CATS_OK);
+	uint8_t *live = malloc(model.weight_count);
+
+	assert_non_null(live);
+	cats_views_live(live, views);
+	for (size_t i = 0; i < model.weight_count; i++) {
+		assert_true(live[i] != 0 || model.weights[i] == 0);
+		dead += live[i] == 0;
+	}
+	assert_true(dead > model.weight_count / 8);
+	free(live);
+	cats_views_free(views);
+	cats_model_free(&model);
+}
+
 #define TRAINED 220U
 
 /* The loss of each step, of two epochs whose steps have one sample each. */
@@ -582,6 +612,7 @@ int main(void)
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_divergence),
 		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_cut_weights_stay_away),
 		cmocka_unit_test(test_draws_of_epochs),
 		cmocka_unit_test(test_usage),
 	};
