@@ -536,6 +536,11 @@ uint64_t cats_chip_next(const struct cats_chip *chip)
 	return cats_m4_sleeps(m4) ? cats_m4_next(m4) : cats_m4_now(m4);
 }
 
+bool cats_chip_sleeps(const struct cats_chip *chip)
+{
+	return cats_m4_sleeps(chip->m4);
+}
+
 struct cats_m4 *cats_chip_core(struct cats_chip *chip)
 {
 	return chip->m4;

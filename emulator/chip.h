@@ -49,6 +49,9 @@ uint64_t cats_chip_now(const struct cats_chip *chip);
 /* When the chip will next do something if nothing outside happens: now, unless it sleeps. */
 uint64_t cats_chip_next(const struct cats_chip *chip);
 
+/* The processor is in WFI or WFE, and nothing that would end that is there yet. */
+bool cats_chip_sleeps(const struct cats_chip *chip);
+
 /* Pulls the reset pin, or cuts the power and gives it back, now. After a power cut RAM holds CATS_M4_PAINT. */
 void cats_chip_reset(struct cats_chip *chip, enum cats_reset cause);
 

@@ -406,11 +406,11 @@ static bool is_quiet(const struct cats_stage *s)
 	const cats_time now = cats_chips_time(s->chips);
 
 	for (uint32_t i = 0; i < s->count; i++) {
-		const uint64_t next = cats_chip_next(cats_chips_at(s->chips, i));
+		const struct cats_chip *chip = cats_chips_at(s->chips, i);
+		const uint64_t local = (uint64_t)cats_clock_local(cats_chips_clock(s->chips, i), now);
 
 		if (!s->dead[i] && cats_chips_stopped(s->chips, i) == NULL &&
-		    (next <= (uint64_t)cats_clock_local(cats_chips_clock(s->chips, i), now) ||
-		     cats_log_is_open(s->log, i)))
+		    (!cats_chip_sleeps(chip) || cats_chip_next(chip) <= local || cats_log_is_open(s->log, i)))
 			return false;
 	}
 	return true;

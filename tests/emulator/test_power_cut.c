@@ -179,6 +179,8 @@ static struct cats_stage_report infer(struct net *n)
 	struct cats_stage_report report;
 
 	need(cats_stage_infer(&report, n->stage, &n->input, &error));
+	for (uint32_t j = 0; j < NODES; j++)
+		assert_true(cats_chip_sleeps(cats_chips_at(cats_stage_chips(n->stage), j)));
 	return report;
 }
 
