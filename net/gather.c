@@ -114,9 +114,11 @@ void cats_net_begin(struct cats_net *n, uint32_t epoch, uint32_t inference, uint
 	n->sent_us = CATS_NET_NEVER;
 	n->pending = false;
 	cats_net_enter(n, 0, 0);
-	/* Who hears the last opening only begins after it. */
-	if (n->start_us < OPENED_US) {
-		const uint32_t late = OPENED_US - n->start_us;
+	/* Who hears the last opening only begins after it. Nobody waits where nothing is sent. */
+	const uint32_t opened_us = n->layout.packets > 0 ? OPENED_US : CATS_NET_OPENINGS * cats_net_opening_us();
+
+	if (n->start_us < opened_us) {
+		const uint32_t late = opened_us - n->start_us;
 
 		n->start_us += late;
 		n->part_us += late;
