@@ -2,13 +2,15 @@
 /* Training rates of the paper's forecaster, for bench/train: one step is forward, backward, clipping and AdamW on a
  * batch of random windows that are in memory. Prints one JSON object a line.
  *
- * usage: cats-bench-train THREADS SECONDS BATCH VARIANT...     (variants: dense, views; see main) */
+ * usage: cats-bench-train THREADS SECONDS BATCH VARIANT...     (variants: dense, views, limits; see main) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/random.h"
+#include "model/lanes.h"
+#include "model/product.h"
 #include "train/engine.h"
 #include "train/optimiser.h"
 #include "train/select.h"
@@ -156,6 +158,56 @@ static void measure(const char *variant, uint32_t threads, double seconds, uint3
 	close_bench(&b);
 }
 
+#define SUMS 12       /* more than a processor needs to keep its multipliers busy */
+#define ROUNDS 262144 /* between two looks at the clock: about 1 ms */
+
+/* The better of a rate and that of work which began at `begun`. */
+static double better(double best, double flops, double begun)
+{
+	const double rate = 1e-9 * flops / (seconds_of(CLOCK_PROCESS_CPUTIME_ID) - begun);
+
+	return rate > best ? rate : best;
+}
+
+/* GFLOP/s of one thread's registers, in the best of many short turns: sums that wait for nothing from memory. */
+static double registers_rate(double seconds)
+{
+	const double end = seconds_of(CLOCK_PROCESS_CPUTIME_ID) + seconds;
+	lanes sum[SUMS] = {{0}}, factor = (lanes){0} + 0.5F;
+	volatile float kept = 0;
+	double best = 0, begun;
+
+	while ((begun = seconds_of(CLOCK_PROCESS_CPUTIME_ID)) < end) {
+		for (int round = 0; round < ROUNDS; round++)
+			UNROLLED for (int i = 0; i < SUMS; i++) sum[i] = sum[i] * factor + factor;
+		best = better(best, 2.0 * ROUNDS * SUMS * LANES, begun);
+	}
+	for (int i = 0; i < SUMS; i++)
+		kept = kept + sum[i][0];
+	return best;
+}
+
+/* Likewise the model's product for q, k and v of 16 samples, operands in the caches. */
+static double product_rate(double seconds)
+{
+	enum { rows = 384, columns = 128, width = 512, stride = width + LANES };
+	const double end = seconds_of(CLOCK_PROCESS_CPUTIME_ID) + seconds;
+	float *weight = allocate((size_t)rows * columns, sizeof *weight);
+	float *x = allocate((size_t)columns * stride, sizeof *x), *y = allocate((size_t)rows * stride, sizeof *y);
+	double best = 0, begun;
+
+	while ((begun = seconds_of(CLOCK_PROCESS_CPUTIME_ID)) < end) {
+		cats_product((struct cats_submatrix){y, stride}, false, NULL,
+			     (struct cats_factor){weight, columns, false}, (struct cats_submatrix){x, stride}, rows,
+			     columns, width);
+		best = better(best, 2.0 * rows * columns * width, begun);
+	}
+	free(weight);
+	free(x);
+	free(y);
+	return best;
+}
+
 int main(int argc, char **argv)
 {
 	const uint32_t threads = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
@@ -163,7 +215,7 @@ int main(int argc, char **argv)
 	const uint32_t batch = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
 
 	if (argc < 5 || threads < 1 || threads > 256 || !(seconds > 0) || batch < 1 || batch > 65536) {
-		fprintf(stderr, "usage: cats-bench-train THREADS SECONDS BATCH dense|views...\n");
+		fprintf(stderr, "usage: cats-bench-train THREADS SECONDS BATCH dense|views|limits...\n");
 		return 2;
 	}
 	for (int i = 4; i < argc; i++) {
@@ -171,8 +223,11 @@ int main(int argc, char **argv)
 			measure(argv[i], threads, seconds, batch, 1, 1);
 		else if (strcmp(argv[i], "views") == 0)
 			measure(argv[i], threads, seconds, batch, DEVICES, KEEP);
+		else if (strcmp(argv[i], "limits") == 0)
+			printf("{\"registers_gflops\": %.1f, \"product_gflops\": %.1f}\n", registers_rate(seconds),
+			       product_rate(seconds));
 		else
-			die("a variant is dense or views");
+			die("a variant is dense, views or limits");
 	}
 	return 0;
 }

@@ -1,7 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear layers. See kernels.h. */
 #include "model/kernels.h"
+#include "model/lanes.h"
 #include "model/product.h"
+
+/* Σ a[i] · b[i], or Σ a[i] where b is NULL */
+FORCED cats_real sum_of(const cats_real *a, const cats_real *b, size_t count)
+{
+	lanes sum[2] = {{0}}, value, factor;
+	cats_real total[LANES];
+	size_t i = 0;
+
+	for (; i + 2U * LANES <= count; i += 2U * LANES)
+		UNROLLED for (uint32_t n = 0; n < 2U; n++)
+		{
+			load(&value, a + i + n * LANES);
+			if (b != NULL) {
+				load(&factor, b + i + n * LANES);
+				value *= factor;
+			}
+			sum[n] += value;
+		}
+	sum[0] += sum[1];
+	store(total, &sum[0]);
+	for (; i < count; i++)
+		total[0] += b != NULL ? a[i] * b[i] : a[i];
+	for (uint32_t half = LANES / 2U; half > 0; half /= 2U)
+		for (uint32_t n = 0; n < half; n++)
+			total[n] += total[n + half];
+	return total[0];
+}
 
 void cats_linear_forward(struct cats_submatrix y, bool add, const cats_real *weight, const cats_real *bias,
 			 struct cats_submatrix x, uint32_t rows, uint32_t columns, size_t width)
@@ -13,14 +41,8 @@ void cats_linear_backward(struct cats_submatrix dx, cats_real *d_weight, cats_re
 			  const cats_real *weight, struct cats_submatrix x, uint32_t rows, uint32_t columns,
 			  size_t width)
 {
-	for (size_t r = 0; r < rows; r++) {
-		cats_real sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-		for (size_t i = 0; i < width; i++)
-			sum += dy.data[r * dy.stride + i];
-		d_bias[r] += sum;
-	}
+	for (size_t r = 0; r < rows; r++)
+		d_bias[r] += sum_of(dy.data + r * dy.stride, NULL, width);
 	cats_product_outer(d_weight, dy, x, rows, columns, width);
 	if (dx.data)
 		cats_product(dx, false, NULL, (struct cats_factor){weight, columns, true}, dy, columns, rows, width);
@@ -31,14 +53,10 @@ void cats_gain_fold(cats_real *folded, cats_real *folded_bias, const cats_real *
 {
 	for (size_t r = 0; r < rows; r++) {
 		const cats_real *from = weight + r * columns;
-		cats_real sum = 0;
 
 		for (size_t k = 0; k < columns; k++)
 			folded[r * columns + k] = from[k] * gain[k];
-#pragma omp simd reduction(+ : sum)
-		for (size_t k = 0; k < (shift != NULL ? columns : 0); k++)
-			sum += from[k] * shift[k];
-		folded_bias[r] = bias[r] + sum;
+		folded_bias[r] = bias[r] + (shift != NULL ? sum_of(from, shift, columns) : 0);
 	}
 }
 
