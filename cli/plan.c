@@ -16,7 +16,7 @@ struct arguments {
 	const char *model, *out, *calibrate;
 	const struct cats_target_limits *limits;
 	uint32_t devices, payload;
-	bool sink_all, force;
+	bool sink_all, force, apart;
 	uint64_t samples;
 	double loss;
 };
@@ -30,6 +30,7 @@ enum own_option {
 	OPT_OUT,
 	OPT_PAYLOAD,
 	OPT_SINK,
+	OPT_OVERLAP,
 	OPT_FORCE,
 };
 
@@ -42,6 +43,8 @@ static const struct argp_option option_list[] = {
 	{"out", OPT_OUT, "PLAN", 0, "The plan's directory", 1},
 	{"payload", OPT_PAYLOAD, "BYTES", 0, "Of a packet, a multiple of 4 (240)", 1},
 	{"sink", OPT_SINK, "WHO", 0, "Who gets the result: source (default) or all", 1},
+	{"overlap", OPT_OVERLAP, "HOW", 0,
+	 "Whether gathers begin while their last packets are computed: on (default) or off", 1},
 	{"force", OPT_FORCE, NULL, 0, "Replace a plan that is there", 1},
 	CATS_COMMON_OPTIONS,
 	{0},
@@ -83,6 +86,11 @@ static error_t parse(int key, char *text, struct argp_state *state)
 		if (strcmp(text, "source") != 0 && strcmp(text, "all") != 0)
 			argp_error(state, "--sink: \"%s\" is neither source nor all", text);
 		a->sink_all = strcmp(text, "all") == 0;
+		return 0;
+	case OPT_OVERLAP:
+		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+			argp_error(state, "--overlap: \"%s\" is neither on nor off", text);
+		a->apart = strcmp(text, "off") == 0;
 		return 0;
 	case OPT_FORCE:
 		a->force = true;
@@ -172,7 +180,8 @@ static enum cats_status run(struct cats_plan_facts *facts, char advice[CATS_FIT_
 		.cut = {.devices = devices,
 			.target = a->limits->target,
 			.sink = a->sink_all ? CATS_SINK_ALL : 0,
-			.payload_max = a->payload},
+			.payload_max = a->payload,
+			.apart = a->apart},
 		.replace = a->force,
 		.progress = show_devices,
 		.context = (void *)(uintptr_t)a,

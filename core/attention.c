@@ -210,6 +210,8 @@ bool cats_op_attention(struct cats_node *n, const struct cats_op *op)
 				return false;
 			n->macs += query_macs(&head, rows);
 			n->at.row += rows.count;
+			if (n->at.output + 1U == op->attention.heads)
+				cats_node_note_rows(n, n->at.row);
 			go_to(n, QUERIES);
 		}
 	}

@@ -20,7 +20,7 @@
 #define COUNT_CYCLES 60U
 #define SETTLE_CYCLES 320U
 
-enum phase { RECEIPTS, ZERO, OPEN, LOSSES };
+enum phase { RECEIPTS, ZERO, WAIT, LOSSES };
 
 static bool is_own(const struct cats_node *n, uint32_t sender)
 {
@@ -32,11 +32,12 @@ uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site 
 	const struct cats_shard_sender *senders = cats_node_senders(n, site);
 	uint64_t lost = 0;
 
-	for (uint64_t left = n->gather.lost; left != 0; left &= left - 1U) {
+	for (uint64_t left = n->losses.senders; left != 0; left &= left - 1U) {
 		const uint32_t i = (uint32_t)__builtin_ctzll(left);
+		const uint32_t *receipt = (const uint32_t *)cats_node_arena(n, site->receipt) + i * n->losses.words;
 		const struct cats_message message = cats_node_message(n, site, senders[i].columns);
 
-		if (!cats_message_arrived(&message, cats_node_receipt(n, site, i), t))
+		if (!cats_message_arrived(&message, receipt, t))
 			lost |= UINT64_C(1) << i;
 	}
 	return lost;
@@ -77,9 +78,11 @@ static bool clear_receipts(struct cats_node *n, const struct cats_shard_site *si
 		n->gather.site = site->site;
 		n->gather.words = cats_shard_receipt_words(&n->shard, site);
 		n->gather.own = (uint16_t)n->gather.message.packets;
+		n->gather.own_group = (uint16_t)n->gather.message.group;
+		n->gather.own_parts = (uint16_t)n->gather.message.parts;
 		n->gather.next = 0;
+		n->gather.ready = 0;
 		n->gather.missing = 0;
-		n->gather.lost = 0;
 	}
 	for (; n->at.row < D; n->at.row++) {
 		const uint32_t counted = n->at.row == 0 ? D : 1U; /* words are those of the longest message */
@@ -163,7 +166,7 @@ static bool settle_token(struct cats_node *n, const struct cats_shard_site *site
 /* Moves at.output on to a sender that lost packets, unless it is at one; false behind the last. */
 static bool next_lost(struct cats_node *n)
 {
-	const uint64_t left = n->at.output < CATS_DEVICES_MAX ? n->gather.lost >> n->at.output : 0;
+	const uint64_t left = n->at.output < CATS_DEVICES_MAX ? n->losses.senders >> n->at.output : 0;
 
 	if (left == 0)
 		return false;
@@ -173,7 +176,7 @@ static bool next_lost(struct cats_node *n)
 
 static bool settle_losses(struct cats_node *n, const struct cats_shard_site *site)
 {
-	if (n->gather.lost == 0)
+	if (n->losses.senders == 0)
 		return true;
 	for (; n->at.row < site->tokens; n->at.row++, n->at.output = 0)
 		while (next_lost(n)) {
@@ -191,29 +194,71 @@ static void go_to(struct cats_node *n, enum phase phase)
 	n->at.row = n->at.output = n->at.column = 0;
 }
 
-bool cats_op_gather(struct cats_node *n, const struct cats_op *op)
+/* The caller is to look: the step ends before its next unit of work. */
+static void end_step(struct cats_node *n)
 {
-	const struct cats_shard_site *site = n->shard.sites + op->site;
+	n->budget = n->unlimited ? n->budget : 0;
+	n->worked = true;
+}
 
+void cats_node_note_rows(struct cats_node *n, uint32_t rows)
+{
+	uint32_t ready;
+
+	if (!n->gather.open)
+		return;
+	/* The last packet may have fewer tokens; GATHER, which comes at once, makes it ready. */
+	ready = rows / n->gather.own_group * n->gather.own_parts;
+	if (ready > n->gather.ready && ready <= n->gather.own) {
+		n->gather.ready = (uint16_t)ready;
+		end_step(n);
+	}
+}
+
+/* Until the gather may take packets. */
+static bool open_gather(struct cats_node *n, const struct cats_shard_site *site)
+{
 	if (n->at.phase == RECEIPTS) {
 		if (!clear_receipts(n, site))
 			return false;
 		go_to(n, ZERO);
 	}
-	if (n->at.phase == ZERO) {
-		if (!zero_view(n, site))
-			return false;
-		go_to(n, OPEN);
-		n->gather.open = true;
-		n->state = CATS_NODE_GATHER;
+	if (!zero_view(n, site))
 		return false;
-	}
-	return settle_losses(n, site);
+	n->gather.open = true;
+	return true;
+}
+
+bool cats_op_open(struct cats_node *n, const struct cats_op *op)
+{
+	if (!open_gather(n, n->shard.sites + op->site))
+		return false;
+	end_step(n);
+	return true;
+}
+
+bool cats_op_gather(struct cats_node *n, const struct cats_op *op)
+{
+	const struct cats_shard_site *site = n->shard.sites + op->site;
+
+	if (n->at.phase == LOSSES)
+		return settle_losses(n, site);
+	if (!n->gather.open && !open_gather(n, site))
+		return false;
+	go_to(n, WAIT);
+	n->gather.ready = n->gather.own;
+	n->state = CATS_NODE_GATHER;
+	return false;
 }
 
 bool cats_node_gather_complete(const struct cats_node *n)
 {
 	return n->gather.open && n->gather.missing == 0;
+}
+
+uint32_t cats_node_own_packets(const struct cats_node *n)
+{
+	return n->gather.open ? n->gather.ready : 0;
 }
 
 uint16_t cats_node_open_site(const struct cats_node *n)
@@ -227,9 +272,14 @@ int cats_node_end_gather(struct cats_node *n)
 
 	if (!n->gather.open)
 		return CATS_REFUSED_CALL_NO_GATHER;
+	if (n->state != CATS_NODE_GATHER)
+		return CATS_REFUSED_CALL_COMPUTING;
+	n->losses.site = n->gather.site;
+	n->losses.words = n->gather.words;
+	n->losses.senders = 0;
 	for (uint32_t i = 0; i < n->shard.header->devices; i++) {
 		if (n->gather.left[i] > 0)
-			n->gather.lost |= UINT64_C(1) << i;
+			n->losses.senders |= UINT64_C(1) << i;
 		else if (!is_own(n, i))
 			n->share.arrived += (uint64_t)site->tokens * cats_node_senders(n, site)[i].columns;
 	}
@@ -319,6 +369,8 @@ int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet
 		return CATS_REFUSED_CALL_NO_GATHER;
 	if (number >= n->gather.own)
 		return CATS_REFUSED_PACKET_NUMBER;
+	if (number >= n->gather.ready)
+		return CATS_REFUSED_PACKET_EARLY;
 	message = cats_node_message(n, site, site->kept);
 	span = cats_message_span(&message, number);
 	memcpy(packet, &header, sizeof(header));
@@ -326,7 +378,6 @@ int cats_node_packet(const struct cats_node *n, uint16_t number, uint8_t *packet
 	return (int)(sizeof(header) + span.count * span.bytes);
 }
 
-/* Of the own message the kept columns, of another's all that are in the view. */
 /* The message of which packet `number` of `sender` is here, with its columns; false when it is not. */
 static bool find_here(struct cats_message *message, const struct cats_node *n, uint8_t sender, uint16_t number)
 {
@@ -336,8 +387,10 @@ static bool find_here(struct cats_message *message, const struct cats_node *n, u
 		return false;
 	*message =
 		cats_node_message(n, site, is_own(n, sender) ? site->kept : cats_node_senders(n, site)[sender].columns);
+	if (is_own(n, sender))
+		return number < n->gather.ready;
 	return number < message->packets &&
-	       (is_own(n, sender) || (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) != 0);
+	       (cats_node_receipt(n, site, sender)[number / 32U] >> number % 32U & 1U) != 0;
 }
 
 bool cats_node_has(const struct cats_node *n, uint8_t sender, uint16_t number)
@@ -372,7 +425,7 @@ uint32_t cats_node_next_packet(struct cats_node *n, uint8_t *packet)
 {
 	int length;
 
-	if (!n->gather.open || n->gather.next >= n->gather.own)
+	if (!n->gather.open || n->gather.next >= n->gather.ready)
 		return 0;
 	length = cats_node_packet(n, n->gather.next, packet);
 	n->gather.next++;

@@ -32,6 +32,7 @@ static inline struct cats_message cats_node_message(const struct cats_node *n, c
 	return cats_message_of(site->tokens, columns * site->column_bytes, n->shard.header->payload_max);
 }
 
+/* Receipt bits of a sender at the open gather. */
 static inline uint32_t *cats_node_receipt(const struct cats_node *n, const struct cats_shard_site *site,
 					  uint32_t sender)
 {
@@ -83,10 +84,14 @@ static inline void cats_copy_few(uint8_t *to, const uint8_t *from, uint32_t byte
 void cats_copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t bytes,
 		    uint32_t count);
 
-/* Senders with columns at the latest gather whose token t did not arrive, as bits. */
+/* Senders with columns at the latest gather that ended, of this site, whose token t did not arrive, as bits. */
 uint64_t cats_node_lost(const struct cats_node *n, const struct cats_shard_site *site, uint32_t t);
 
+/* The own columns of so many tokens, the first ones, are in the open gather's view. */
+void cats_node_note_rows(struct cats_node *n, uint32_t rows);
+
 /* One op each: true when it is finished. */
+bool cats_op_open(struct cats_node *n, const struct cats_op *op);
 bool cats_op_gather(struct cats_node *n, const struct cats_op *op);
 bool cats_op_embed(struct cats_node *n, const struct cats_op *op);
 bool cats_op_quantise(struct cats_node *n, const struct cats_op *op);

@@ -11,6 +11,8 @@
 #define UNIT_VALUES 1024U
 /* Of a token's statistics, but for the sums: root, two divisions, 64-bit products. */
 #define STATS_CYCLES 200U
+/* Of finding a row of the residual and its place in the view. */
+#define ROW_CYCLES 30U
 /* Of testing whether a token arrived from one sender that lost packets. */
 #define ARRIVED_CYCLES 240U
 
@@ -22,7 +24,7 @@ static const int8_t *view_row(const struct cats_node *n, const struct cats_shard
 /* Of a token's availability, when senders lost packets. */
 static uint32_t arrival_cycles(const struct cats_node *n)
 {
-	return n->gather.lost == 0 ? 0 : ARRIVED_CYCLES * (uint32_t)__builtin_popcountll(n->gather.lost);
+	return n->losses.senders == 0 ? 0 : ARRIVED_CYCLES * (uint32_t)__builtin_popcountll(n->losses.senders);
 }
 
 static uint32_t value_cycles(const struct cats_node *n, uint32_t count)
@@ -30,26 +32,32 @@ static uint32_t value_cycles(const struct cats_node *n, uint32_t count)
 	return 40U + n->kernels->costs.value * count;
 }
 
-bool cats_op_quantise(struct cats_node *n, const struct cats_op *op)
+/* Row `row`; at.column counts. */
+static bool quantise_row(struct cats_node *n, const struct cats_op *op, uint32_t row)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
 	const uint32_t first = cats_node_senders(n, site)[n->shard.header->device].first;
 	const uint32_t N = op->quantise.outputs;
-	const int16_t *residual = cats_node_arena(n, op->quantise.residual);
+	const int16_t *residual = (const int16_t *)cats_node_arena(n, op->quantise.residual) + (size_t)row * N;
+	int8_t *to = (int8_t *)cats_node_arena(n, site->view + row * site->stride + first);
 
-	for (; n->at.row < op->quantise.rows; n->at.row++, n->at.column = 0) {
-		int8_t *to = (int8_t *)cats_node_arena(n, site->view + n->at.row * site->stride + first);
+	while (n->at.column < N) {
+		const uint32_t count = cats_least(N - n->at.column, UNIT_VALUES);
 
-		while (n->at.column < N) {
-			const uint32_t count = cats_least(N - n->at.column, UNIT_VALUES);
-
-			if (!cats_node_afford(n, value_cycles(n, count)))
-				return false;
-			n->kernels->quantise(to + n->at.column, residual + (size_t)n->at.row * N + n->at.column,
-					     op->quantise.multiplier, count);
-			n->at.column += count;
-		}
+		if (!cats_node_afford(n, ROW_CYCLES + value_cycles(n, count)))
+			return false;
+		n->kernels->quantise(to + n->at.column, residual + n->at.column, op->quantise.multiplier, count);
+		n->at.column += count;
 	}
+	n->at.column = 0;
+	return true;
+}
+
+bool cats_op_quantise(struct cats_node *n, const struct cats_op *op)
+{
+	for (; n->at.row < op->quantise.rows; n->at.row++)
+		if (!quantise_row(n, op, n->at.row))
+			return false;
 	return true;
 }
 
@@ -57,7 +65,7 @@ static uint32_t available_columns(const struct cats_node *n, const struct cats_s
 {
 	uint32_t count = site->columns;
 
-	for (uint64_t lost = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, row); lost != 0; lost &= lost - 1U)
+	for (uint64_t lost = n->losses.senders == 0 ? 0 : cats_node_lost(n, site, row); lost != 0; lost &= lost - 1U)
 		count -= cats_node_senders(n, site)[__builtin_ctzll(lost)].columns;
 	return count;
 }
@@ -103,7 +111,7 @@ struct product {
 };
 
 /* What is done for each panel in turn (at.phase), after what an op does once. */
-enum { ONCE, PREPARE, WIDEN, TILES };
+enum { ONCE, PREPARE, WIDEN, TILES, QUANTISE };
 
 static uint32_t sum_cycles(const struct cats_kernel_costs *costs, uint32_t columns)
 {
@@ -295,9 +303,23 @@ static void finish_residual(struct cats_node *n, const struct cats_op *op, uint3
 				    multipliers + n->at.output, rows, outputs);
 }
 
+/* Quantises a panel's rows for the gather that is open; at.output counts them. */
+static bool quantise_panel(struct cats_node *n, const struct cats_op *quantise, uint32_t rows)
+{
+	n->at.phase = QUANTISE;
+	for (; n->at.output < rows; n->at.output++)
+		if (!quantise_row(n, quantise, n->at.row + n->at.output))
+			return false;
+	n->at.output = 0;
+	cats_node_note_rows(n, n->at.row + rows);
+	return true;
+}
+
+/* While the next gather is open already, QUANTISE goes along row by row, and is done when this is. */
 bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
+	const bool quantises = n->gather.open;
 	struct product p = product_of(n, op->residual_product.scratch, op->residual_product.weights,
 				      op->residual_product.outputs, op->residual_product.columns, 10);
 
@@ -307,9 +329,12 @@ bool cats_op_residual_product(struct cats_node *n, const struct cats_op *op)
 		p.panel.rows = cats_least(op->residual_product.rows - n->at.row, CATS_TILE_ROWS);
 		if (n->at.phase < WIDEN)
 			n->at.phase = WIDEN;
-		if (!run_panel(n, op, &p, finish_residual))
+		if (n->at.phase < QUANTISE && !run_panel(n, op, &p, finish_residual))
+			return false;
+		if (quantises && !quantise_panel(n, op + 1, p.panel.rows))
 			return false;
 	}
+	n->op = (uint16_t)(n->op + (quantises ? 1U : 0U));
 	return true;
 }
 
@@ -441,7 +466,7 @@ static void finish_norm(struct cats_node *n, const struct cats_op *op, uint32_t 
 static void find_lost(struct cats_node *n, const struct cats_shard_site *site, uint32_t rows)
 {
 	for (uint32_t r = 0; r < rows; r++)
-		n->at.row_lost[r] = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
+		n->at.row_lost[r] = n->losses.senders == 0 ? 0 : cats_node_lost(n, site, n->at.row + r);
 }
 
 /* How often a lost sender's pair leaves an output's Ws and B: once for each run of rows that lost the same senders, and
@@ -452,7 +477,7 @@ static uint32_t lost_pairs(const struct cats_node *n, const struct cats_op *op, 
 	bool uniform = true;
 
 	if (n->charges_most)
-		return rows * (n->gather.lost == 0 ? 0 : (uint32_t)__builtin_popcountll(n->gather.lost));
+		return rows * (n->losses.senders == 0 ? 0 : (uint32_t)__builtin_popcountll(n->losses.senders));
 	for (uint32_t r = 0; r < rows; r++)
 		if (r == 0 || n->at.row_lost[r] != n->at.row_lost[r - 1U]) {
 			pairs += (uint32_t)__builtin_popcountll(n->at.row_lost[r]);
@@ -476,7 +501,7 @@ static void make_room_for_lost(struct product *p, uint32_t pairs)
 bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 {
 	const struct cats_shard_site *site = n->shard.sites + op->site;
-	const uint32_t senders = n->gather.lost == 0 ? 0 : (uint32_t)__builtin_popcountll(n->gather.lost);
+	const uint32_t senders = n->losses.senders == 0 ? 0 : (uint32_t)__builtin_popcountll(n->losses.senders);
 	const struct product whole = product_of(n, op->norm_product.scratch, op->norm_product.weights,
 						op->norm_product.outputs, op->norm_product.columns, 60);
 	struct product p;
@@ -505,6 +530,7 @@ bool cats_op_norm_product(struct cats_node *n, const struct cats_op *op)
 			make_room_for_lost(&p, pairs);
 		if (!run_panel(n, op, &p, finish_norm))
 			return false;
+		cats_node_note_rows(n, n->at.row + p.panel.rows);
 	}
 	return true;
 }

@@ -28,6 +28,7 @@
 	X(SHARD_TIMES, "the times of gathers are at some sites only, or too long all together")                        \
 	X(SHARD_OP_CODE, "an unknown op, or END elsewhere than at the end")                                            \
 	X(SHARD_OP_ORDER, "an op uses a site whose gather is not the latest, or gathers are not ascending")            \
+	X(SHARD_OP_OPEN, "an OPEN without the op that fills the own columns and the GATHER behind it")                 \
 	X(SHARD_OP_FIELD, "a number in an op is outside its range or not the site's")                                  \
 	X(SHARD_OP_SCRATCH, "an op has less scratch than it needs")                                                    \
 	X(SHARD_OP_OVERLAP, "what an op writes overlaps what it uses")                                                 \
@@ -42,10 +43,12 @@
 	X(PACKET_SENDER, "a packet from a sender that has no message here")                                            \
 	X(PACKET_OWN, "a packet from this device itself")                                                              \
 	X(PACKET_NUMBER, "a packet number that its sender's message does not reach")                                   \
+	X(PACKET_EARLY, "an own packet whose values are not computed yet")                                             \
 	X(PACKET_LENGTH, "a packet whose length is not that of its number")                                            \
 	X(PACKET_DUPLICATE, "a packet that has arrived before")                                                        \
 	X(CALL_IDLE, "no inference was started")                                                                       \
 	X(CALL_NO_GATHER, "no gather is open")                                                                         \
+	X(CALL_COMPUTING, "the gather cannot end before the own columns are there")                                    \
 	X(CALL_NOT_SOURCE, "this device is not the source of inputs")                                                  \
 	X(CALL_INPUT_SIZE, "the input has another size than the plan's")                                               \
 	X(CALL_INPUT_LATE, "the input must come between the start and the first step")                                 \

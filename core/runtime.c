@@ -66,7 +66,8 @@ void cats_node_start(struct cats_node *n, uint16_t number)
 	n->entered = false;
 	n->has_input = false;
 	n->gather.open = false;
-	n->gather.site = CATS_NO_SITE;
+	n->gather.site = n->losses.site = CATS_NO_SITE;
+	n->losses.senders = 0;
 	n->share = (struct cats_share){0, 0};
 	n->macs = 0;
 	n->cycles = 0;
@@ -140,6 +141,8 @@ static bool run(struct cats_node *n, const struct cats_op *op)
 	if (run_whole(n, op))
 		return true;
 	switch (op->code) {
+	case CATS_OP_OPEN:
+		return cats_op_open(n, op);
 	case CATS_OP_GATHER:
 		return cats_op_gather(n, op);
 	case CATS_OP_EMBED:
@@ -224,7 +227,7 @@ int cats_node_result(int32_t *value, const struct cats_node *n, uint32_t row, ui
 	*value = 0;
 	if (refusal != 0)
 		return refusal;
-	if (n->gather.site == site->site && (cats_node_lost(n, site, row) >> sender & 1U) != 0)
+	if (n->losses.site == site->site && (cats_node_lost(n, site, row) >> sender & 1U) != 0)
 		return 0;
 	*value = ((const int32_t *)cats_node_arena(n, site->view + row * site->stride))[place];
 	return 1;

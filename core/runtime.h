@@ -4,8 +4,13 @@
  *
  *	cats_node_init, then for each inference: cats_node_start; on the source cats_node_input or
  *	cats_node_input_bytes; then cats_node_step until it says CATS_NODE_DONE. When it says CATS_NODE_GATHER, the
- *caller sends what cats_node_next_packet gives, hands what it hears to cats_node_receive, and calls
+ *	caller sends what cats_node_next_packet gives, hands what it hears to cats_node_receive, and calls
  *	cats_node_end_gather when everyone has everything or the time is up.
+ *
+ * A gather may open earlier, while the op before it still computes what this node sends (the shard says where:
+ * docs/SPEC-integer.md, OPEN): cats_node_open_site gives it, cats_node_own_packets how many packets are there, and
+ * cats_node_step says CATS_NODE_WORKING. From then on packets may be taken and given between steps, and even by an
+ * interrupt in the middle of one: what is received and what is computed lie apart. The bytes do not depend on when.
  *
  * Memory: no stack beyond 1 KiB (checked on the emulated core), no recursion. */
 #ifndef CATS_CORE_RUNTIME_H
@@ -74,14 +79,21 @@ struct cats_node {
 		bool open;
 		uint16_t site;
 		uint16_t next;                   /* packet that cats_node_next_packet gives */
-		uint16_t own;                    /* packets of the own message */
+		uint16_t own;                    /* packets of the own message, */
+		uint16_t ready;                  /* of which so many, the first ones, are computed */
+		uint16_t own_group, own_parts;   /* as struct cats_message has them */
 		uint32_t words;                  /* of receipt bits a sender */
 		uint32_t missing;                /* packets of all senders */
-		uint64_t lost;                   /* senders of which a packet is missing */
 		uint16_t left[CATS_DEVICES_MAX]; /* packets missing of each sender */
 		struct cats_message message;     /* of so many columns at this site */
 		uint32_t message_columns;
 	} gather;
+	/* What the latest gather that ended lacks: ops go by it while the next is open already. */
+	struct {
+		uint16_t site;
+		uint32_t words;   /* of receipt bits a sender */
+		uint64_t senders; /* of which a packet is missing */
+	} losses;
 	struct cats_share share;
 	uint64_t macs, cycles;
 	/* Of the step at hand, in estimated Cortex-M4 cycles. */
@@ -108,12 +120,17 @@ CATS_MUST_CHECK int cats_node_input(struct cats_node *node, const int8_t *values
 CATS_MUST_CHECK int cats_node_input_bytes(struct cats_node *node, const uint8_t *bytes, size_t count);
 
 /* Works for at most `budget` Cortex-M4 cycles, but does at least one unit of work if there is any; UINT32_MAX is no
- * limit. The bytes computed do not depend on how the work is cut. Returns an enum
- * cats_node_state or a refusal. */
+ * limit. With a limit it also returns as soon as a gather opens early or one more own packet is there. The bytes
+ * computed do not depend on how the work is cut. Returns an enum cats_node_state or a refusal. */
 CATS_MUST_CHECK int cats_node_step(struct cats_node *node, uint32_t budget);
 
+/* Packets of the own message at the open gather that are computed, from the first one on: all of them once
+ * cats_node_step says CATS_NODE_GATHER. 0 when none is open. */
+uint32_t cats_node_own_packets(const struct cats_node *node);
+
 /* The own message's next packet at the open gather into `packet` (room for CATS_PACKET_BYTES_MAX): its length, or 0
- * when there is none (or no open gather). cats_node_packet gives any of its packets again; a refusal otherwise. */
+ * when there is none yet (or no open gather). cats_node_packet gives any of those that are there again; a refusal
+ * otherwise. */
 uint32_t cats_node_next_packet(struct cats_node *node, uint8_t *packet);
 CATS_MUST_CHECK int cats_node_packet(const struct cats_node *node, uint16_t number, uint8_t *packet);
 
@@ -133,7 +150,7 @@ bool cats_node_gather_complete(const struct cats_node *node);
 /* The site of the open gather, or CATS_NO_SITE. */
 uint16_t cats_node_open_site(const struct cats_node *node);
 
-/* Everyone goes on with what arrived. */
+/* Everyone goes on with what arrived. Refused before cats_node_step says CATS_NODE_GATHER. */
 CATS_MUST_CHECK int cats_node_end_gather(struct cats_node *node);
 
 /* The result, after CATS_NODE_DONE and before the next start: *value of output `column` of all, row `row` (0 where the

@@ -24,6 +24,7 @@ struct span {
 struct reader {
 	const struct cats_shard *shard;
 	uint32_t latest; /* site of the latest GATHER, or NO_GATHER */
+	uint32_t open;   /* site of an OPEN whose GATHER is to come, or NO_GATHER */
 	struct span spans[MAX_SPANS];
 	uint32_t span_count;
 };
@@ -206,9 +207,82 @@ static int check_gather(struct reader *r, const struct cats_op *op, const struct
 	if (r->latest != NO_GATHER && op->site <= r->latest)
 		return CATS_REFUSED_SHARD_OP_ORDER;
 	r->latest = op->site;
+	r->open = NO_GATHER;
 	use_view(r, site, true);
 	use_receipt(r, site, true);
 	return 0;
+}
+
+/* Where a device's own columns of a view lie, and how many bytes they are. */
+static uint32_t own_columns(uint32_t *bytes, const struct cats_shard *s, const struct cats_shard_site *site)
+{
+	const struct cats_shard_sender *sender = cats_shard_senders(s, site) + s->header->device;
+
+	*bytes = (uint32_t)sender->columns * site->column_bytes;
+	return site->view + (uint32_t)sender->first * site->column_bytes;
+}
+
+/* NORM_PRODUCT or ATTENTION writes exactly the own columns of the site, row by row. */
+static bool fills(const struct cats_shard *s, const struct cats_op *op, const struct cats_shard_site *site)
+{
+	uint32_t bytes;
+	const uint32_t first = own_columns(&bytes, s, site);
+
+	if (op->code == CATS_OP_ATTENTION)
+		return op->attention.output == first && op->attention.output_stride == site->stride &&
+		       (uint64_t)op->attention.heads * op->attention.head_width == bytes &&
+		       op->attention.queries <= site->tokens;
+	return op->code == CATS_OP_NORM_PRODUCT && (op->flags & CATS_OP_ADD_ROWS) == 0 &&
+	       op->norm_product.output == first && op->norm_product.output_stride == site->stride &&
+	       (uint64_t)op->norm_product.outputs * (op->norm_product.kind == CATS_OUTPUT_LOGIT ? 4U : 1U) == bytes &&
+	       op->norm_product.rows <= site->tokens;
+}
+
+/* RESIDUAL_PRODUCT and the QUANTISE of all that it makes. */
+static bool quantises(const struct cats_op *op, const struct cats_op *next, uint32_t site)
+{
+	return op->code == CATS_OP_RESIDUAL_PRODUCT && next->code == CATS_OP_QUANTISE && next->site == site &&
+	       op->residual_product.rows == next->quantise.rows &&
+	       op->residual_product.outputs == next->quantise.outputs &&
+	       op->residual_product.residual == next->quantise.residual;
+}
+
+/* Behind OPEN come what fills the own columns and the GATHER, nothing else. `behind`: ops after this one. */
+static int check_open(struct reader *r, const struct cats_op *op, const struct cats_shard_site *site, uint32_t behind)
+{
+	uint32_t filling = 1;
+
+	if (r->latest == NO_GATHER || op->site <= r->latest)
+		return CATS_REFUSED_SHARD_OP_ORDER;
+	if (behind < 3)
+		return CATS_REFUSED_SHARD_OP_OPEN;
+	if (quantises(op + 1, op + 2, op->site))
+		filling = 2;
+	else if (!fills(r->shard, op + 1, site))
+		return CATS_REFUSED_SHARD_OP_OPEN;
+	if (op[filling + 1U].code != CATS_OP_GATHER || op[filling + 1U].site != op->site)
+		return CATS_REFUSED_SHARD_OP_OPEN;
+	r->open = op->site;
+	use_view(r, site, true);
+	use_receipt(r, site, true);
+	return 0;
+}
+
+/* What an op writes into the own columns of the view that is open is part of the view. */
+static void use_output(struct reader *r, uint64_t first, uint64_t bytes)
+{
+	if (r->open == NO_GATHER)
+		use(r, first, bytes, true);
+}
+
+/* While a gather is open, packets may come at any time. */
+static void use_open(struct reader *r, const struct cats_op *op)
+{
+	if (r->open == NO_GATHER || op->code == CATS_OP_OPEN)
+		return;
+	use_receipt(r, r->shard->sites + r->open, true);
+	if (op->code != CATS_OP_QUANTISE)
+		use_view(r, r->shard->sites + r->open, true);
 }
 
 /* The windows of the embedding lie inside the input. */
@@ -345,8 +419,8 @@ static int check_norm_product(struct reader *r, const struct cats_op *op, const 
 	use_view(r, site, false);
 	use_receipt(r, site, false);
 	use(r, op->norm_product.stats, (uint64_t)op->norm_product.rows * sizeof(struct cats_stats), false);
-	use(r, op->norm_product.output, strided(rows, op->norm_product.output_stride, logits ? (uint64_t)N * 4U : N),
-	    true);
+	use_output(r, op->norm_product.output,
+		   strided(rows, op->norm_product.output_stride, logits ? (uint64_t)N * 4U : N));
 	use(r, op->norm_product.scratch, op->norm_product.scratch_bytes, true);
 	return 0;
 }
@@ -372,7 +446,7 @@ static int check_attention(struct reader *r, const struct cats_op *op)
 	use(r, op->attention.q, strided(queries, op->attention.q_stride, width), false);
 	use(r, op->attention.k, strided(keys, op->attention.kv_stride, width), false);
 	use(r, op->attention.v, strided(keys, op->attention.kv_stride, width), false);
-	use(r, op->attention.output, strided(queries, op->attention.output_stride, width), true);
+	use_output(r, op->attention.output, strided(queries, op->attention.output_stride, width));
 	use(r, op->attention.scratch, op->attention.scratch_bytes, true);
 	return 0;
 }
@@ -414,6 +488,7 @@ static const struct {
 	[CATS_OP_ATTENTION] = {0x7FFF, CATS_OP_CAUSAL},
 	[CATS_OP_RESIDUAL_PRODUCT] = {0x607F, 0},
 	[CATS_OP_END] = {0, 0},
+	[CATS_OP_OPEN] = {0, 0},
 };
 
 static bool only_named(const struct cats_op *op)
@@ -424,13 +499,14 @@ static bool only_named(const struct cats_op *op)
 	return (op->flags & ~(uint32_t)named[op->code].flags) == 0;
 }
 
-static int check_op(struct reader *r, const struct cats_op *op, bool last)
+/* `behind`: ops after this one. */
+static int check_op(struct reader *r, const struct cats_op *op, uint32_t behind)
 {
 	const bool siteless = op->code == CATS_OP_ATTENTION || op->code == CATS_OP_END;
 	const struct cats_shard_site *site;
 	int refusal = 0;
 
-	if (op->code < CATS_OP_GATHER || op->code > CATS_OP_END || (op->code == CATS_OP_END) != last)
+	if (op->code < CATS_OP_GATHER || op->code > CATS_OP_OPEN || (op->code == CATS_OP_END) != (behind == 0))
 		return CATS_REFUSED_SHARD_OP_CODE;
 	if (!only_named(op))
 		return CATS_REFUSED_SHARD_RESERVED;
@@ -439,6 +515,9 @@ static int check_op(struct reader *r, const struct cats_op *op, bool last)
 	site = siteless ? r->shard->sites : r->shard->sites + op->site;
 	r->span_count = 0;
 	switch (op->code) {
+	case CATS_OP_OPEN:
+		refusal = check_open(r, op, site, behind);
+		break;
 	case CATS_OP_GATHER:
 		refusal = check_gather(r, op, site);
 		break;
@@ -463,6 +542,7 @@ static int check_op(struct reader *r, const struct cats_op *op, bool last)
 	default:
 		break;
 	}
+	use_open(r, op);
 	return refusal != 0 ? refusal : check_spans(r);
 }
 
@@ -508,7 +588,7 @@ static int check_times(const struct cats_shard *s)
 
 static int check_contents(const struct cats_shard *s, uint32_t *where)
 {
-	struct reader reader = {.shard = s, .latest = NO_GATHER};
+	struct reader reader = {.shard = s, .latest = NO_GATHER, .open = NO_GATHER};
 	int refusal = check_header(s);
 
 	for (uint32_t i = 0; refusal == 0 && i < s->header->site_count; i++) {
@@ -519,7 +599,7 @@ static int check_contents(const struct cats_shard *s, uint32_t *where)
 		refusal = check_times(s);
 	for (uint32_t i = 0; refusal == 0 && i < s->header->op_count; i++) {
 		*where = s->header->ops + i * (uint32_t)sizeof(struct cats_op);
-		refusal = check_op(&reader, s->ops + i, i + 1U == s->header->op_count);
+		refusal = check_op(&reader, s->ops + i, s->header->op_count - 1U - i);
 	}
 	return refusal;
 }

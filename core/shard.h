@@ -11,7 +11,7 @@
 #include "core/status.h"
 
 #define CATS_SHARD_MAGIC 0x53544143U /* "CATS" read as a little-endian u32 */
-#define CATS_SHARD_VERSION 2U
+#define CATS_SHARD_VERSION 3U
 #define CATS_SINK_ALL 65535U
 #define CATS_PACKET_VERSION 1U
 #define CATS_PACKET_HEADER_BYTES 12U
@@ -94,6 +94,7 @@ enum cats_op_code {
 	CATS_OP_ATTENTION,
 	CATS_OP_RESIDUAL_PRODUCT,
 	CATS_OP_END,
+	CATS_OP_OPEN,
 };
 
 enum cats_op_flag {

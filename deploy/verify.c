@@ -155,7 +155,8 @@ static enum cats_status compare_shards(struct cats_verify_result *out, const str
 			.target = plan->facts.limits->target,
 			.source = plan->facts.source,
 			.sink = plan->facts.sink,
-			.payload_max = plan->facts.payload_max},
+			.payload_max = plan->facts.payload_max,
+			.apart = plan->facts.apart},
 	};
 	struct cats_plan_facts facts = {0};
 	struct cats_shards fresh;

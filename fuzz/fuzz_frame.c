@@ -99,7 +99,8 @@ static void step(struct cats_net *net, struct bench *b, uint64_t *now_us)
 			cats_net_epoch_stored(net, action.epoch);
 		} else if (action.kind == CATS_NET_OPENED || action.kind == CATS_NET_ENDED) {
 			memset(b->there, 0, sizeof b->there);
-			cats_net_ready(net, action.kind == CATS_NET_OPENED ? 0 : (uint16_t)(action.site + 1U));
+			cats_net_ready(net, action.kind == CATS_NET_OPENED ? 0 : (uint16_t)(action.site + 1U),
+				       CATS_NET_ALL_OWN);
 		} else if (action.kind == CATS_NET_TRANSMIT) {
 			if (action.at_us < *now_us || action.frame_bytes < 3U ||
 			    action.frame_bytes > CATS_FRAME_BYTES_MAX)

@@ -10,11 +10,9 @@
 
 void cats_net_update_storing(struct cats_net *n)
 {
-	const bool before = n->storing;
-
 	n->storing = n->phase == CATS_NET_PHASE_GATHER && n->told == n->site && n->ready == n->site + 1U;
-	if (!before && n->storing)
-		cats_repair_own(&n->repair, n->config.self);
+	if (n->storing)
+		cats_repair_own(&n->repair, n->config.self, n->own_ready);
 }
 
 /* Who sends is to be ready for the first frame to be made, who only receives when that frame has come. */
@@ -140,6 +138,12 @@ static uint64_t gone(const struct cats_net *n)
 	return n->dead | ~recent;
 }
 
+/* Whose packets this node does not wait for: its own, which it may still compute, neither. */
+static uint64_t unawaited(const struct cats_net *n)
+{
+	return (gone(n) & cats_net_all(n)) | cats_net_bit(n->config.self);
+}
+
 /* Packets count as missing only while their sender may still be there. */
 bool cats_net_is_complete(const struct cats_net *n)
 {
@@ -148,7 +152,7 @@ bool cats_net_is_complete(const struct cats_net *n)
 	/* Nobody waits for a node that is still computing. */
 	if (!n->storing || !cats_net_in(n->desc.receivers, n->config.self) || cats_repair_has_all(&n->repair))
 		return true;
-	for (uint64_t lost = gone(n) & cats_net_all(n); lost != 0; lost &= lost - 1U)
+	for (uint64_t lost = unawaited(n); lost != 0; lost &= lost - 1U)
 		here += n->repair.lacking[__builtin_ctzll(lost)];
 	return here == n->layout.packets;
 }
@@ -170,8 +174,9 @@ static void add_deficits(struct cats_net *n)
 		return;
 	for (uint32_t g = 0; g < n->layout.generations; g++)
 		own[g] = (uint8_t)(cats_repair_size(&n->layout, g) - n->repair.had[g]);
-	for (uint64_t lost = gone(n) & cats_net_all(n); lost != 0; lost &= lost - 1U)
-		leave_out(own, n, (uint32_t)__builtin_ctzll(lost));
+	for (uint64_t lost = unawaited(n); lost != 0; lost &= lost - 1U)
+		if (n->repair.lacking[__builtin_ctzll(lost)] > 0)
+			leave_out(own, n, (uint32_t)__builtin_ctzll(lost));
 	/* Combinations that wait in rows are worth a packet each. */
 	for (uint32_t i = 0; i < n->config.row_count; i++)
 		if (n->config.rows[i].used && own[n->config.rows[i].generation] > 0)

@@ -66,12 +66,13 @@ void cats_net_epoch_stored(struct cats_net *n, uint32_t epoch)
 		n->stored_epoch = epoch;
 }
 
-void cats_net_ready(struct cats_net *n, uint16_t site)
+void cats_net_ready(struct cats_net *n, uint16_t site, uint32_t own)
 {
 	/* Between a new opening and its OPENED the driver still speaks of the old inference. */
 	if (n->tell_opened || site >= n->config.sites)
 		return;
 	n->ready = (uint16_t)(site + 1U);
+	n->own_ready = (uint16_t)(own < CATS_NET_ALL_OWN ? own : CATS_NET_ALL_OWN);
 	cats_net_update_storing(n);
 }
 

@@ -22,7 +22,8 @@
  * Meanwhile, whenever they happen:
  *
  *	cats_net_open(&net, now, at)      on the source, when an input is there
- *	cats_net_ready(&net, site)        when the runtime says CATS_NODE_GATHER (cats_node_open_site gives the site)
+ *	cats_net_ready(&net, site, own)   when the runtime has a gather open (cats_node_open_site gives the site), and
+ *					  whenever more of the own packets are there (cats_node_own_packets)
  *	cats_net_receive(&net, …)         for every frame whose CRC is right
  *
  * and after each of them cats_net_next again, because the action may have changed. An action replaces the one before
@@ -40,10 +41,11 @@
  *
  * Lead. A TRANSMIT is given at least lead_us before at_us, provided that cats_net_next is called when the action before
  * said (until_us), or up to CATS_NET_LATE_US later; a slot for which that is too late is left out. What a frame says is
- *what was known then: a transmission never waits for the reception before it. A combination is given earlier by what
- *its making takes on the chip (cats_repair_make_us), other frames no earlier than needed. The first sender's packets
- *are read as long before a gather's beginning, so a site's compute_us holds CATS_NET_BETWEEN_US beside the worst case
- *of computing. Without that the first sender of a short gather is not ready and misses its slot.
+ * what was known then: a transmission never waits for the reception before it. A combination is given earlier by what
+ * its making takes on the chip (cats_repair_make_us), other frames no earlier than needed. A packet is read as long
+ * before its slot, so a site's compute_us holds CATS_NET_BETWEEN_US beside the worst case of computing. Without that
+ * the first sender of a short gather is not ready and misses its slot. What a node sends last it may still compute when
+ * the gather begins (sim/times.h).
  *
  * Several hops. All nodes must hear each other today. What a later version needs is there: status frames say who was
  * heard, coded frames say what they are made of, and any node may send any packet on.
@@ -89,7 +91,7 @@ struct cats_net_config {
 	bool (*site)(void *context, struct cats_net_site *out, uint16_t number);
 	void *context; /* of site */
 	struct cats_aead aead;
-	struct cats_net_store store; /* called from inside cats_net_receive and cats_net_next only */
+	struct cats_net_store store; /* called from inside cats_net_receive, _ready and _next only */
 	/* Rows for coded packets that wait for more (net/repair.h): this node's alone. Fewer rows cost air time only.
 	 */
 	struct cats_repair_row *rows;
@@ -128,7 +130,7 @@ struct cats_net_counters {
 	uint32_t early, deadline, overtaken; /* how gathers ended: agreed; by time; others were further on */
 	/* The least from the runtime's having a gather open until it must: when the gather's first frame is to be made,
 	 * lead and slack before its beginning, or has come, where the node only receives. Negative: so late; INT32_MAX:
-	 * there was none. And how many gathers it was late for. */
+	 * there was none. And how many gathers it was late for, and own packets that were not there for their slot. */
 	int32_t least_ready_us;
 	uint32_t unready;
 };
@@ -147,8 +149,10 @@ CATS_MUST_CHECK bool cats_net_open(struct cats_net *net, uint64_t now_us, uint64
 
 void cats_net_epoch_stored(struct cats_net *net, uint32_t epoch);
 
-/* The runtime has the gather of `site` open: its own packets may be read, others written. */
-void cats_net_ready(struct cats_net *net, uint16_t site);
+/* The runtime has the gather of `site` open: others' packets may be written, and the first `own` of its own read; any
+ * larger number is all. A packet that is not there lead_us and the slack before its slot is left out, and counted. */
+#define CATS_NET_ALL_OWN UINT16_MAX
+void cats_net_ready(struct cats_net *net, uint16_t site, uint32_t own);
 
 /* A frame (S0, LENGTH, …) whose first bit was at local time start_us. 0 when it was authentic, fresh and for this
  * inference; otherwise an enum cats_frame_refusal, and neither packets nor clock changed. */

@@ -45,11 +45,12 @@ struct cats_net {
 	uint64_t roster;  /* `present` at the opening */
 	uint64_t given;   /* silent ones that an epoch was begun for already */
 	/* The gather. */
-	uint16_t site;  /* the network's */
-	uint16_t told;  /* gathers that were reported as ended */
-	uint16_t ready; /* sites that the runtime has reached: site + 1 of the latest cats_net_ready */
-	bool storing;   /* the runtime has this very site open: packets may be read and written */
-	bool noted;     /* when it had is in the counters */
+	uint16_t site;      /* the network's */
+	uint16_t told;      /* gathers that were reported as ended */
+	uint16_t ready;     /* sites that the runtime has reached: site + 1 of the latest cats_net_ready */
+	uint16_t own_ready; /* of that site: own packets that are computed, the first ones */
+	bool storing;       /* the runtime has this very site open: packets may be read and written */
+	bool noted;         /* when it had is in the counters */
 	struct cats_net_site desc;
 	struct cats_net_layout layout;
 	struct cats_repair repair;

@@ -79,10 +79,14 @@ static void set_has(struct cats_repair *r, uint32_t sender, uint32_t packet)
 	r->lacking[sender]--;
 }
 
-void cats_repair_own(struct cats_repair *r, uint32_t sender)
+void cats_repair_own(struct cats_repair *r, uint32_t sender, uint32_t count)
 {
-	for (uint32_t k = r->layout->first[sender]; k < r->layout->first[sender + 1U]; k++)
-		set_has(r, sender, k);
+	const uint32_t first = r->layout->first[sender], all = r->layout->first[sender + 1U] - first;
+
+	if (r->lacking[sender] == 0)
+		return;
+	for (uint32_t i = 0; i < count && i < all; i++)
+		set_has(r, sender, first + i);
 }
 
 /* A packet of `sender` from the store, padded. Returns false when it is not there. */

@@ -61,8 +61,9 @@ struct cats_repair {
 /* Nothing is had yet, no row is in use. The pointers must be set. */
 void cats_repair_start(struct cats_repair *r);
 
-/* All packets of `sender` are in the store. Before anything else is known. */
-void cats_repair_own(struct cats_repair *r, uint32_t sender);
+/* The first `count` packets of `sender`, or all, are in the store, and in no combination that others sent before: the
+ * node's own. */
+void cats_repair_own(struct cats_repair *r, uint32_t sender, uint32_t count);
 
 static inline bool cats_repair_has(const struct cats_repair *r, uint32_t packet)
 {

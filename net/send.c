@@ -69,6 +69,10 @@ static bool build_data(struct cats_net *n, const struct cats_net_slot *slot)
 
 	if (!n->storing)
 		return false;
+	if (slot->index >= n->own_ready) {
+		n->counters.unready++;
+		return false;
+	}
 	bytes = n->config.store.read(n->config.store.context, n->plain + CATS_NET_DATA_BYTES, n->config.self,
 				     slot->index);
 	if (bytes != cats_net_payload_bytes(&n->desc, n->config.self, slot->index))

@@ -223,6 +223,21 @@ bool cats_net_layout_of(struct cats_net_layout *l, const struct cats_net_site *s
 	return true;
 }
 
+void cats_net_slot_times(struct cats_net_slot_time times[CATS_NET_PACKETS_MAX], const struct cats_net_layout *l,
+			 const struct cats_net_site *site, uint32_t devices)
+{
+	struct cats_net_slot_time next = {0, 0};
+
+	for (uint32_t round = 0; round < l->rounds; round++)
+		for (uint32_t i = 0; i < devices; i++) {
+			if (l->first[i] + round >= l->first[i + 1U])
+				continue;
+			times[l->first[i] + round] = next;
+			next.at_us += data_us(cats_net_payload_bytes(site, i, round));
+			next.before++;
+		}
+}
+
 uint32_t cats_net_layout_sender(const struct cats_net_layout *l, uint32_t packet)
 {
 	uint32_t sender = 0;

@@ -63,6 +63,14 @@ struct cats_net_layout {
  * False when a number is outside its range: no plan's site then. */
 bool cats_net_layout_of(struct cats_net_layout *layout, const struct cats_net_site *site, uint32_t devices);
 
+/* When each packet, by its number, begins after the gather's beginning, and how many are sent before it. */
+struct cats_net_slot_time {
+	uint32_t at_us;
+	uint32_t before;
+};
+void cats_net_slot_times(struct cats_net_slot_time times[CATS_NET_PACKETS_MAX], const struct cats_net_layout *layout,
+			 const struct cats_net_site *site, uint32_t devices);
+
 /* From beginning to beginning, µs: of a combination; of a status, as a frame of its own or in a beacon. */
 uint32_t cats_net_layout_coded_us(const struct cats_net_layout *layout);
 uint32_t cats_net_layout_status_us(const struct cats_net_layout *layout, uint32_t devices, bool beacon);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Orders that are tried from each to begin with. */
+#define ROUNDS 16U
+
 static uint64_t rounded(const struct cats_buffer *b)
 {
 	return ((uint64_t)b->bytes + 3) & ~(uint64_t)3;
@@ -67,35 +70,63 @@ static uint64_t lowest(const struct cats_buffer *buffers, const uint64_t *offset
 	return offset;
 }
 
-static uint64_t place(uint64_t *offsets, const struct cats_buffer *buffers, uint32_t *sequence, uint32_t count,
-		      enum order order)
+/* Places the buffers in the sequence's order; *highest is the place in it of the one that ends last. */
+static uint64_t place(uint64_t *offsets, uint32_t *highest, const struct cats_buffer *buffers, const uint32_t *sequence,
+		      uint32_t count)
 {
 	uint64_t total = 0;
 
-	sort(sequence, buffers, count, order);
+	*highest = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		const uint32_t which = sequence[i];
 
 		offsets[which] = lowest(buffers, offsets, sequence, i, which);
-		if (offsets[which] + rounded(&buffers[which]) > total)
+		if (offsets[which] + rounded(&buffers[which]) > total) {
 			total = offsets[which] + rounded(&buffers[which]);
+			*highest = i;
+		}
 	}
 	return total;
+}
+
+/* Whoever ends last is placed first from now on. */
+static void promote(uint32_t *sequence, uint32_t at)
+{
+	const uint32_t which = sequence[at];
+
+	for (; at > 0; at--)
+		sequence[at] = sequence[at - 1];
+	sequence[0] = which;
+}
+
+/* From one order on, as long as it is of use; the smallest total so far is kept. */
+static uint64_t improve(struct cats_buffer *buffers, uint64_t *offsets, uint32_t *sequence, uint32_t count,
+			uint64_t best, uint64_t least)
+{
+	uint32_t highest;
+
+	for (uint32_t round = 0; round < ROUNDS && best > least; round++) {
+		const uint64_t total = place(offsets, &highest, buffers, sequence, count);
+
+		if (total < best) {
+			best = total;
+			for (uint32_t i = 0; i < count; i++)
+				buffers[i].offset = (uint32_t)offsets[i];
+		}
+		promote(sequence, highest);
+	}
+	return best;
 }
 
 uint32_t cats_arena_assign(struct cats_buffer *buffers, uint32_t count)
 {
 	uint64_t *offsets = calloc(count, sizeof *offsets), best = UINT64_MAX;
 	uint32_t *sequence = calloc(count, sizeof *sequence);
+	const uint64_t least = cats_arena_lower_bound(buffers, count);
 
 	for (enum order order = LARGEST_FIRST; offsets && sequence && order < ORDERS; order++) {
-		const uint64_t total = place(offsets, buffers, sequence, count, order);
-
-		if (total >= best)
-			continue;
-		best = total;
-		for (uint32_t i = 0; i < count; i++)
-			buffers[i].offset = (uint32_t)offsets[i];
+		sort(sequence, buffers, count, order);
+		best = improve(buffers, offsets, sequence, count, best, least);
 	}
 	free(offsets);
 	free(sequence);

@@ -420,8 +420,22 @@ struct output {
 	int8_t low, high;
 	uint32_t table; /* shard */
 	uint32_t buffer, extra, stride;
+	uint32_t site; /* whose own columns these are; 0: of none */
 	bool add_rows;
 };
+
+/* Before the op that fills the own columns of a site, row by row: its gather opens there. */
+static void add_open(struct cut *cut, uint32_t site)
+{
+	const struct view *view = &cut->views[site];
+	uint32_t at;
+
+	if (cut->options.apart || cut->D == 1 || view->tokens == 1 || view->senders[cut->j].count == 0)
+		return;
+	at = add_op(cut, (struct cats_op){.code = CATS_OP_OPEN, .site = (uint16_t)site});
+	use(cut, view->buffer, at);
+	use(cut, view->receipt, at);
+}
 
 static void add_norm_product(struct cut *cut, uint32_t site, const struct cats_int_product *p, const uint32_t *rows,
 			     uint32_t N, uint32_t tokens, uint32_t stats, const struct output *out)
@@ -445,6 +459,8 @@ static void add_norm_product(struct cut *cut, uint32_t site, const struct cats_i
 	op.norm_product.high = out->high;
 	op.norm_product.table = out->table;
 	op.norm_product.scratch_bytes = cats_scratch_norm_product(N, view->columns);
+	if (out->site != 0 && !out->add_rows)
+		add_open(cut, out->site);
 	at = add_op(cut, op);
 	use(cut, view->buffer, at);
 	use(cut, view->receipt, at);
@@ -454,7 +470,8 @@ static void add_norm_product(struct cut *cut, uint32_t site, const struct cats_i
 	cut->macs += (uint64_t)tokens * N * view->columns;
 }
 
-static void add_residual_product(struct cut *cut, uint32_t site, const struct cats_int_product *p)
+/* `next`: the site that the residual feeds then. */
+static void add_residual_product(struct cut *cut, uint32_t site, const struct cats_int_product *p, uint32_t next)
 {
 	const struct view *view = &cut->views[site];
 	const struct cats_run own = cats_partition_run(cut->F, cut->D, cut->j);
@@ -475,6 +492,8 @@ static void add_residual_product(struct cut *cut, uint32_t site, const struct ca
 	op.residual_product.columns = view->columns;
 	op.residual_product.rows = view->tokens;
 	op.residual_product.scratch_bytes = cats_scratch_panel(view->columns);
+	if (cut->views[next].tokens == view->tokens)
+		add_open(cut, next);
 	at = add_op(cut, op);
 	use(cut, view->buffer, at);
 	PLACE(cut, at, residual_product.residual, cut->residual, 0);
@@ -641,6 +660,7 @@ static void add_attention(struct cut *cut, uint32_t l, struct cats_run own, cons
 	op.attention.value_multipliers = put(cut, layer->value + own.first / d, op.attention.heads * sizeof(int32_t));
 	op.attention.output_stride = cut->views[site].stride;
 	op.attention.scratch_bytes = cats_scratch_attention(cut->T, d);
+	add_open(cut, site);
 	at = add_op(cut, op);
 	PLACE(cut, at, attention.q, heads->q, 0);
 	PLACE(cut, at, attention.k, heads->kv, heads->k_at);
@@ -664,7 +684,7 @@ static void add_attention_block(struct cut *cut, uint32_t l)
 		add_attention(cut, l, own, &heads);
 	}
 	add_gather(cut, site + 1);
-	add_residual_product(cut, site + 1, &layer->o);
+	add_residual_product(cut, site + 1, &layer->o, site + 2);
 }
 
 /* NORM_PRODUCT from `site` into the own columns of the next one. */
@@ -677,6 +697,7 @@ static void add_product_to_site(struct cut *cut, uint32_t site, const struct cat
 	cut->no_memory |= !rows;
 	for (uint32_t o = 0; rows && o < own.count; o++)
 		rows[o] = own.first + o;
+	out.site = site + 1;
 	out.buffer = cut->views[site + 1].buffer;
 	out.extra = own_bytes(cut, site + 1);
 	out.stride = cut->views[site + 1].stride;
@@ -697,7 +718,7 @@ static void add_feed_forward_block(struct cut *cut, uint32_t l)
 		out = (struct output){.kind = CATS_OUTPUT_TABLE, .table = put(cut, layer->table, 256)};
 	add_product_to_site(cut, site, &layer->up, layer->epsilon[1], out);
 	add_gather(cut, site + 1);
-	add_residual_product(cut, site + 1, &layer->down);
+	add_residual_product(cut, site + 1, &layer->down, site + 2);
 }
 
 static void add_head(struct cut *cut)
@@ -883,7 +904,8 @@ static struct cats_cut_options with_defaults(const struct cats_cut_options *opti
 uint64_t cats_plan_id(const struct cats_integer *m, const struct cats_cut_options *options)
 {
 	const struct cats_cut_options o = with_defaults(options);
-	const uint32_t words[] = {CATS_SHARD_VERSION, o.devices, (uint32_t)o.target, o.source, o.sink, o.payload_max};
+	const uint32_t words[] = {CATS_SHARD_VERSION, o.devices, (uint32_t)o.target, o.source, o.sink,
+				  o.payload_max,      o.apart};
 	uint64_t hash = cats_fnv1a(CATS_FNV_START, &m->id, sizeof m->id);
 
 	hash = cats_fnv1a(hash, words, sizeof words);

@@ -262,7 +262,7 @@ static void runtime_ready(struct cats_ether_node *n)
 	n->open = true;
 	memset(n->view, 0, n->ether->layouts[n->running].packets);
 	poison(n);
-	cats_net_ready(&n->net, n->running);
+	cats_net_ready(&n->net, n->running, CATS_NET_ALL_OWN);
 	restore(n);
 }
 

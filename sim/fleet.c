@@ -134,8 +134,11 @@ static enum cats_status step(struct cats_fleet *f, uint32_t j, struct cats_error
 	const uint32_t budget = f->options.budget ? f->options.budget : UINT32_MAX;
 	int state = CATS_NODE_WORKING;
 
-	while (state == CATS_NODE_WORKING)
+	while (state == CATS_NODE_WORKING) {
 		state = cats_node_step(&f->nodes[j], budget);
+		if (f->options.stepped != NULL)
+			f->options.stepped(f->options.context, f, j);
+	}
 	return state < 0 ? refuse_call(f, j, state, error) : CATS_OK;
 }
 

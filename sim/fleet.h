@@ -50,6 +50,8 @@ struct cats_fleet_options {
 	bool charge_most;                   /* cats_node_charge_most, for all nodes */
 	/* Besides: whether a packet does not arrive; NULL: all do. */
 	bool (*lose)(void *context, uint32_t site, uint32_t sender, uint32_t receiver, uint32_t packet);
+	/* Called after each step of a node, of which a limited budget makes several; NULL: nothing. */
+	void (*stepped)(void *context, const struct cats_fleet *fleet, uint32_t device);
 	/* Called when the nodes whose gather of `site` has ended are about to go on; their views are complete. */
 	void (*observe)(void *context, const struct cats_fleet *fleet, uint32_t site);
 	void *context;

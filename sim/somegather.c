@@ -28,8 +28,12 @@ struct some_node {
 	bool sending;       /* a TRANSMIT was given and is not over */
 	bool dead;
 	bool took_part, done, closed; /* in the inference at hand */
-	cats_time opened;             /* when it had the gather at hand open, global */
-	uint32_t coding_cycles;       /* counted so far */
+	int state;                    /* of the runtime, once it no longer computes */
+	bool computes;
+	bool over;               /* the gather at hand is, but the runtime is not there yet */
+	uint16_t site;           /* the gather at hand, or CATS_NO_SITE */
+	cats_time opened, waits; /* when it had that open, and when it had nothing left to compute; global */
+	uint32_t coding_cycles;  /* counted so far */
 };
 
 struct cats_somegather {
@@ -113,20 +117,19 @@ static enum cats_status start_node(struct cats_somegather *s, uint32_t j, struct
 
 /* ---- One node ---- */
 
-/* Computes on until a gather or the end; what it takes passes in virtual time before anyone sees the result. */
-static void step(struct some_node *n)
+/* Computes on until there is something to tell; what it takes, and `beside` cycles, pass in virtual time before anyone
+ * sees the result. */
+static void step(struct some_node *n, uint64_t beside)
 {
 	struct cats_node *node = &n->station.node;
 	const uint64_t before = cats_node_cycles(node);
-	int state = CATS_NODE_WORKING;
 
-	while (state == CATS_NODE_WORKING)
-		state = cats_node_step(node, CATS_PLAY_BUDGET);
-	if (state < 0)
-		fail_within(n, state);
+	n->computes = true;
+	n->state = cats_node_step(node, CATS_PLAY_BUDGET);
+	if (n->state < 0)
+		fail_within(n, n->state);
 	else
-		cats_world_compute(n->all->world, n->self, cats_node_cycles(node) - before + CATS_SOMEGATHER_END_CYCLES,
-				   ++n->run);
+		cats_world_compute(n->all->world, n->self, cats_node_cycles(node) - before + beside, ++n->run);
 }
 
 static void opened(struct some_node *n, uint32_t inference)
@@ -136,7 +139,8 @@ static void opened(struct some_node *n, uint32_t inference)
 	int refusal = 0;
 
 	n->took_part = true;
-	n->done = n->closed = false;
+	n->done = n->closed = n->over = false;
+	n->site = CATS_NO_SITE;
 	cats_node_start(node, (uint16_t)inference);
 	if (n->self == s->source)
 		refusal = s->input.bytes ? cats_node_input_bytes(node, s->input.bytes, s->input.count)
@@ -144,10 +148,10 @@ static void opened(struct some_node *n, uint32_t inference)
 	if (refusal != 0)
 		fail_within(n, refusal);
 	else
-		step(n);
+		step(n, CATS_SOMEGATHER_END_CYCLES);
 }
 
-static void ended(struct some_node *n)
+static void go_on(struct some_node *n)
 {
 	struct cats_somegather *s = n->all;
 	const uint32_t site = cats_node_open_site(&n->station.node);
@@ -164,10 +168,19 @@ static void ended(struct some_node *n)
 	if (now - s->stages.opened[site] > s->gather[site])
 		s->gather[site] = now - s->stages.opened[site];
 	if (n->self == s->sink)
-		s->report.waiting += now - n->opened;
+		s->report.waiting += now - n->waits;
 	if (s->options.observer.gather != NULL)
 		s->options.observer.gather(s->options.observer.context, n->self, site, n->opened, now);
-	step(n);
+	n->over = false;
+	step(n, CATS_SOMEGATHER_END_CYCLES);
+}
+
+/* Whoever still computes goes on from there. */
+static void ended(struct some_node *n)
+{
+	n->over = n->computes || n->state != CATS_NODE_GATHER;
+	if (!n->over)
+		go_on(n);
 }
 
 /* Asks the state machine what to do until it says something that takes time. */
@@ -224,15 +237,28 @@ static void computed(struct some_node *n)
 	const uint32_t site = cats_node_open_site(&n->station.node);
 	const cats_time now = cats_world_time(s->world);
 
-	n->opened = now;
+	n->computes = false;
 	if (site != CATS_NO_SITE) {
-		cats_stages_open(&s->stages, s->world, site);
-		cats_net_ready(&n->net, (uint16_t)site);
-		return;
+		if (site != n->site)
+			n->opened = now;
+		n->site = (uint16_t)site;
+		cats_net_ready(&n->net, (uint16_t)site, cats_node_own_packets(&n->station.node));
 	}
-	n->done = true;
-	if (n->self == s->sink)
-		s->report.latency = now - s->report.start;
+	switch (n->state) {
+	case CATS_NODE_GATHER:
+		n->waits = now;
+		cats_stages_open(&s->stages, s->world, site);
+		if (n->over)
+			go_on(n);
+		break;
+	case CATS_NODE_WORKING:
+		step(n, 0);
+		break;
+	default:
+		n->done = true;
+		if (n->self == s->sink)
+			s->report.latency = now - s->report.start;
+	}
 }
 
 /* Since it was asked last. */

@@ -33,6 +33,7 @@ struct node {
 	struct cats_clock clock;
 	uint64_t life; /* counts resets: events of an earlier life are nobody's */
 	cats_time frozen_until;
+	cats_time computes_until; /* what it computes is done, or was */
 	struct plan plan;
 	enum cats_draw radio;            /* SEND, HEAR or NO_DRAW: off */
 	cats_time radio_since, ready_at; /* HEAR: it is ramped up */
@@ -178,12 +179,20 @@ void cats_world_compute(struct cats_world *w, uint32_t node, uint64_t cycles, ui
 	const cats_time end = cats_clock_global(clock, cats_clock_local(clock, w->now) + (cats_time)cycles);
 
 	observe_span(w, node, CATS_DRAW_CPU, w->now, end);
+	w->nodes[node].computes_until = end;
 	announce(w, node, COMPUTED, end, tag);
 }
 
 void cats_world_interrupt(struct cats_world *w, uint32_t node, uint64_t cycles)
 {
-	w->nodes[node].spent[CATS_DRAW_CPU] += (cats_time)cycles;
+	struct node *n = &w->nodes[node];
+
+	if (w->now < n->computes_until) {
+		observe_span(w, node, CATS_DRAW_CPU, n->computes_until, n->computes_until + (cats_time)cycles);
+		n->computes_until += (cats_time)cycles;
+	} else {
+		n->spent[CATS_DRAW_CPU] += (cats_time)cycles;
+	}
 }
 
 void cats_world_send(struct cats_world *w, uint32_t node, cats_time local, const uint8_t *pdu, uint32_t bytes)
@@ -237,6 +246,7 @@ void cats_world_reset(struct cats_world *w, uint32_t node)
 	w->nodes[node].life++;
 	w->nodes[node].plan.number++;
 	w->nodes[node].frozen_until = 0;
+	w->nodes[node].computes_until = 0;
 	w->flights[node].cut = true;
 	set_radio(w, node, NO_DRAW);
 }
@@ -420,6 +430,8 @@ static void happen(struct cats_world *w, const struct cats_event *event)
 		set_radio(w, event->node, NO_DRAW);
 		listen_between(w, event->node);
 		tell(w, event->node, &(struct cats_news){.kind = CATS_NEWS_SENT});
+	} else if (event->kind == COMPUTED && w->now < w->nodes[event->node].computes_until) {
+		announce(w, event->node, COMPUTED, w->nodes[event->node].computes_until, event->number);
 	} else if (event->kind == WAKE || event->kind == COMPUTED) {
 		tell(w, event->node,
 		     &(struct cats_news){.kind = event->kind == WAKE ? CATS_NEWS_WAKE : CATS_NEWS_COMPUTED,

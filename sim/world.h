@@ -86,7 +86,7 @@ void cats_world_send(struct cats_world *world, uint32_t node, cats_time local, c
 void cats_world_listen(struct cats_world *world, uint32_t node, cats_time from, cats_time until);
 void cats_world_quiet(struct cats_world *world, uint32_t node);
 
-/* Cycles that an interrupt takes beside everything else: they cost energy and delay nothing. */
+/* Cycles that an interrupt takes, now: what the node computes is done so much later. */
 void cats_world_interrupt(struct cats_world *world, uint32_t node, uint64_t cycles);
 
 /* News of CATS_NEWS_FATE at a global time, whatever becomes of the node until then. */

@@ -38,7 +38,7 @@ static void run_stats(struct cats_node *n, const struct cats_op *op)
 	uint16_t counts[CATS_TOKENS_MAX];
 
 	for (uint32_t row = 0; row < op->stats.rows; row++)
-		counts[row] = n->gather.lost == 0 ? site->columns : available_columns(n, site, row);
+		counts[row] = n->losses.senders == 0 ? site->columns : available_columns(n, site, row);
 	n->kernels->host->statistics(cats_node_arena(n, op->stats.stats), view_row(n, site, 0), site->stride,
 				     op->stats.rows, site->columns, counts, (op->flags & CATS_OP_RMS) != 0,
 				     op->stats.epsilon);
@@ -173,9 +173,9 @@ static void run_norm_product(struct cats_node *n, const struct cats_op *op)
 	if (norm.add)
 		__builtin_memset(cats_node_arena(n, op->norm_product.output), 0, p.outputs * sizeof(int32_t));
 	for (uint32_t first = 0; first < rows; first += p.rows) {
-		const uint64_t lost = n->gather.lost == 0 ? 0 : cats_node_lost(n, site, first);
+		const uint64_t lost = n->losses.senders == 0 ? 0 : cats_node_lost(n, site, first);
 
-		p.rows = n->gather.lost == 0 ? rows : 1U;
+		p.rows = n->losses.senders == 0 ? rows : 1U;
 		while (first + p.rows < rows && cats_node_lost(n, site, first + p.rows) == lost)
 			p.rows++;
 		run_norm_rows(n, op, &p, &norm, first, lost);

@@ -193,11 +193,12 @@ static bool is_sink(void)
 	return h->sink == h->device || h->sink == CATS_SINK_ALL;
 }
 
+/* A gather may be open although the runtime still computes for it. */
 static void work(void)
 {
 	self.state = cats_node_step(self.node, BUDGET_CYCLES);
-	if (self.state == CATS_NODE_GATHER)
-		cats_station_ready(self.opening, cats_node_open_site(self.node));
+	if (self.state >= 0 && cats_node_open_site(self.node) != CATS_NO_SITE)
+		cats_station_ready(self.opening, cats_node_open_site(self.node), cats_node_own_packets(self.node));
 	else if (self.state == CATS_NODE_DONE && is_sink())
 		log_result();
 	else if (self.state < 0)

@@ -39,7 +39,10 @@ static struct {
 	uint32_t spares;   /* and how many there were */
 	/* From thread mode. */
 	uint32_t ready_opening, ready_site; /* site + 1; 0: nothing */
+	uint32_t ready_own;                 /* packets */
 	uint32_t stored_epoch;
+	uint32_t told_opening; /* of the latest gather that was told as open */
+	uint16_t told_site;
 	bool open;
 	bool running;
 	struct cats_station_news news;
@@ -125,7 +128,7 @@ static void take_word_of_thread(void)
 	}
 	if (station.ready_site != 0) {
 		if (station.ready_opening == station.news.openings)
-			cats_net_ready(&station.net, (uint16_t)(station.ready_site - 1U));
+			cats_net_ready(&station.net, (uint16_t)(station.ready_site - 1U), station.ready_own);
 		station.ready_site = 0;
 	}
 	if (station.open) {
@@ -250,14 +253,20 @@ void cats_pendsv(void)
 
 /* ---- Thread mode ---- */
 
-void cats_station_ready(uint32_t opening, uint16_t site)
+/* Of a further packet the protocol need not know before it has another reason to look, its slot at the latest. */
+void cats_station_ready(uint32_t opening, uint16_t site, uint32_t own)
 {
 	const uint32_t before = cats_interrupts_hold(CATS_LEVEL_PROTOCOL);
+	const bool opens = opening != station.told_opening || site != station.told_site;
 
+	station.told_opening = opening;
+	station.told_site = site;
 	station.ready_opening = opening;
 	station.ready_site = site + 1U;
+	station.ready_own = own;
 	cats_interrupts_restore(before);
-	cats_interrupts_call_protocol();
+	if (opens)
+		cats_interrupts_call_protocol();
 }
 
 void cats_station_open(void)

@@ -5,12 +5,14 @@
  * Who may touch what:
  *
  *	struct cats_net, repair rows	protocol level only
- *	struct cats_node, arena		thread mode; but between cats_station_ready and the end of that gather (or a
- *					new inference) the protocol level, which reads and writes packets there, and
- *					thread mode not at all
+ *	struct cats_node, arena		thread mode; between cats_station_ready and the end of that gather (or a new
+ *					inference) the protocol level, which reads and writes packets there. Thread mode
+ *					may then still be computing what it sends, which lies apart: own columns, of
+ *					which those that were not told yet are not read, statistics, residual, scratch
  *	struct cats_station_news	written at protocol level, read in thread mode; fields of a word each, the
- *number of the inference's opening last what thread mode tells		written in thread mode with the protocol level
- *held, which takes it at once
+ *					number of the inference's opening last
+ *	what thread mode tells		written in thread mode with the protocol level held, which takes it at its next
+ *					turn, before anything else
  *
  * An inference may be abandoned at any time for the next one. Thread mode notices between two steps; whatever it says
  * about the old one carries the old number of openings and is ignored. */
@@ -55,7 +57,8 @@ bool cats_station_init(const struct cats_station_options *options);
 void cats_station_start(void);
 
 /* Thread mode. `opening` is the number of openings that it is at. */
-void cats_station_ready(uint32_t opening, uint16_t site);
+/* The gather of `site` is open, and the first `own` own packets are there. */
+void cats_station_ready(uint32_t opening, uint16_t site, uint32_t own);
 void cats_station_open(void); /* the source has an input */
 void cats_station_epoch_stored(uint32_t epoch);
 

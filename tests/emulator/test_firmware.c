@@ -660,7 +660,7 @@ static void open_inference(struct source *s, uint64_t us)
 		if (a.kind == CATS_NET_EPOCH)
 			cats_net_epoch_stored(&s->net, a.epoch);
 		else if (a.kind == CATS_NET_OPENED)
-			cats_net_ready(&s->net, 0);
+			cats_net_ready(&s->net, 0, CATS_NET_ALL_OWN);
 		else if (a.kind == CATS_NET_TRANSMIT)
 			put_on_air(s, &a);
 		else if (a.kind == CATS_NET_LISTEN || a.kind == CATS_NET_SLEEP)

@@ -207,7 +207,7 @@ static void compute(void)
 	if (state != CATS_NODE_GATHER)
 		return;
 	cats_host_begin("a gather is ready");
-	cats_net_ready(&net, cats_node_open_site(&node));
+	cats_net_ready(&net, cats_node_open_site(&node), CATS_NET_ALL_OWN);
 	cats_host_end("a gather is ready");
 }
 

@@ -148,13 +148,15 @@ void fixture_close(struct fixture *f)
 	free(f->input);
 }
 
-void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target)
+static void cut_shards(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target,
+		       bool apart)
 {
 	const struct cats_cut_options options = {
 		.devices = D,
 		.target = target,
 		.sink = f->of->sink,
 		.payload_max = f->of->payload_max,
+		.apart = apart,
 	};
 	uint8_t *blobs[CATS_DEVICES_MAX];
 	size_t sizes[CATS_DEVICES_MAX];
@@ -169,6 +171,16 @@ void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D
 	}
 	succeed(cats_shards_take(out, blobs, sizes, D, f->of->name, &error), &error);
 	succeed(cats_times_write(out, cats_play_kernels(target), &error), &error);
+}
+
+void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target)
+{
+	cut_shards(out, f, D, target, false);
+}
+
+void fixture_shards_apart(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target)
+{
+	cut_shards(out, f, D, target, true);
 }
 
 /* Columns that device i sends at a site. */
