@@ -251,6 +251,72 @@ static void test_losses_are_forgotten(void **state)
 	cats_ether_free(e[1]);
 }
 
+/* The slots of a device that is known to be dead are not losses: they make no repairs. */
+static void test_the_dead_are_no_losses(void **state)
+{
+	struct cats_net_site some[NETWORK_SITES], sites[10];
+
+	(void)state;
+	network_sites(some, DEVICES);
+	sites[0] = some[0];
+	for (uint32_t i = 1; i < 10; i++)
+		sites[i] = some[1];
+	struct cats_ether *e =
+		cats_ether_create(&(struct cats_ether_options){.devices = DEVICES, .sites = 10, .site = sites});
+	assert_non_null(e);
+	assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES);
+	e->nodes[3].dead = true;
+	/* Each inference finds it dead once; what that gather lost, eight others forget. */
+	for (uint32_t k = 0; k < 2; k++)
+		assert_int_equal(cats_ether_infer(e, NETWORK_LIMIT_US), DEVICES - 1U);
+	for (uint32_t i = 0; i < DEVICES; i++)
+		if (i != 3)
+			assert_int_equal(e->nodes[i].net.past_lost, 0);
+	cats_ether_free(e);
+}
+
+static bool count_open(void *context, uint8_t *plain, const uint8_t nonce[CATS_AEAD_NONCE_BYTES], uint8_t header,
+		       const uint8_t *sealed, uint32_t plain_bytes)
+{
+	uint32_t *opened = context;
+
+	(void)plain;
+	(void)nonce;
+	(void)header;
+	(void)sealed;
+	(void)plain_bytes;
+	++*opened;
+	return false;
+}
+
+/* However long nobody was heard, a frame is tried for 12 units on either side, and for the one of the schedule: each
+ * takes a chip as long as the frame was on air. */
+static void test_search_ends(void **state)
+{
+	struct cats_net_site sites[NETWORK_SITES];
+	const uint8_t frame[40] = {2U << 2 | CATS_FRAME_DATA, sizeof frame - 2U};
+	uint32_t opened = 0;
+
+	(void)state;
+	network_sites(sites, DEVICES);
+	struct cats_ether *e = cats_ether_create(
+		&(struct cats_ether_options){.devices = DEVICES, .sites = NETWORK_SITES, .site = sites});
+	assert_non_null(e);
+	cats_ether_infer(e, 10000);
+	struct cats_net *net = &e->nodes[1].net;
+
+	assert_int_equal(net->phase, CATS_NET_PHASE_GATHER);
+	net->config.aead.open = count_open;
+	net->config.aead.context = &opened;
+	assert_int_equal(cats_net_receive(net, net->synced_us + 10U, frame, sizeof frame), CATS_FRAME_REFUSED_TAG);
+	assert_in_range(opened, 1, 4);
+	opened = 0;
+	assert_int_equal(cats_net_receive(net, net->synced_us + 60000000U, frame, sizeof frame),
+			 CATS_FRAME_REFUSED_TAG);
+	assert_in_range(opened, 25, 26);
+	cats_ether_free(e);
+}
+
 /* No nonce comes twice: when an epoch's numbers are used up the next one begins. */
 static void test_numbers_run_out(void **state)
 {
@@ -284,6 +350,8 @@ int main(void)
 		cmocka_unit_test(test_poison),
 		cmocka_unit_test(test_epoch_comes_first),
 		cmocka_unit_test(test_losses_are_forgotten),
+		cmocka_unit_test(test_the_dead_are_no_losses),
+		cmocka_unit_test(test_search_ends),
 		cmocka_unit_test(test_numbers_run_out),
 	};
 

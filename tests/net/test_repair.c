@@ -252,6 +252,66 @@ static void test_without_rows(void **state)
 	assert_int_equal(to.wrong, 0);
 }
 
+/* Whoever lacks one packet can use every combination: whatever is drawn, no coefficient is 0. */
+static void test_one_lacking(void **state)
+{
+	static struct end from, to;
+	struct cats_net_site site = {.tokens = 4, .payload_max = 16, .receivers = 15, .token_bytes = {8, 8, 8, 8}};
+	struct cats_net_layout layout;
+	uint8_t bits[CATS_REPAIR_BITS_MAX], payload[CATS_REPAIR_PAYLOAD_MAX];
+
+	(void)state;
+	assert_true(cats_net_layout_of(&layout, &site, 4));
+	open_end(&from, &site, &layout, no_rows, 0);
+	for (uint32_t k = 0; k < 8; k++)
+		have(&from, k);
+	for (uint64_t key = 0; key < 400; key++) {
+		open_end(&to, &site, &layout, no_rows, 0);
+		for (uint32_t k = 0; k < 8; k++)
+			if (k != key % 8U)
+				have(&to, k);
+		assert_int_equal(cats_repair_make(&from.repair, bits, payload, key, 0), 8);
+		assert_true(cats_repair_take(&to.repair, bits, payload, key, 0));
+		assert_int_equal(missing(&to, 0), 0);
+		assert_int_equal(to.wrong, 0);
+	}
+}
+
+/* Three combinations of each of two generations wait for a fourth; a packet that comes by itself is that
+ * of its own generation, and nothing to the other. */
+static void test_generations_apart(void **state)
+{
+	static struct end from, to;
+	struct cats_net_site site = {.tokens = 64, .payload_max = 224, .receivers = 0xffff};
+	struct cats_net_layout layout;
+	uint8_t bits[CATS_REPAIR_BITS_MAX], payload[CATS_REPAIR_PAYLOAD_MAX];
+
+	(void)state;
+	for (uint32_t i = 0; i < 16; i++)
+		site.token_bytes[i] = 16;
+	assert_true(cats_net_layout_of(&layout, &site, 16));
+	assert_int_equal(layout.generations, 2);
+	open_end(&from, &site, &layout, no_rows, 0);
+	open_end(&to, &site, &layout, rows, ROWS);
+	for (uint32_t k = 0; k < layout.packets; k++) {
+		have(&from, k);
+		if (k >= 8)
+			have(&to, k);
+	}
+	for (uint32_t i = 0; i < 6; i++) {
+		assert_true(cats_repair_make(&from.repair, bits, payload, 20U + i, i % 2U) > 0);
+		assert_true(cats_repair_take(&to.repair, bits, payload, 20U + i, i % 2U));
+	}
+	assert_int_equal(missing(&to, 0), 4);
+	assert_int_equal(missing(&to, 1), 4);
+	have(&to, 0);
+	assert_int_equal(missing(&to, 0), 0);
+	assert_int_equal(missing(&to, 1), 4);
+	have(&to, 1);
+	assert_int_equal(missing(&to, 1), 0);
+	assert_int_equal(to.wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +319,8 @@ int main(void)
 		cmocka_unit_test(test_combinations),
 		cmocka_unit_test(test_arrivals_between),
 		cmocka_unit_test(test_without_rows),
+		cmocka_unit_test(test_one_lacking),
+		cmocka_unit_test(test_generations_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

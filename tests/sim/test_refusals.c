@@ -188,6 +188,104 @@ static void times_of_gathers(void **state)
 	close_pair(&p);
 }
 
+/* A copy of node 1's shard that may be changed; its checksum is put right when it is opened. */
+struct copy {
+	uint8_t *bytes;
+	size_t size;
+	const struct cats_shard_header *header;
+	struct cats_shard_site *sites;
+};
+
+static struct copy copy_of(const struct pair *p)
+{
+	struct copy c = {.size = p->shards.sizes[1]};
+
+	c.bytes = malloc(c.size);
+	assert_non_null(c.bytes);
+	memcpy(c.bytes, p->shards.bytes[1], c.size);
+	c.header = (const struct cats_shard_header *)(const void *)c.bytes;
+	c.sites = (struct cats_shard_site *)(void *)(c.bytes + c.header->sites);
+	return c;
+}
+
+static struct cats_op *find_op(const struct copy *c, int code)
+{
+	struct cats_op *op = (struct cats_op *)(void *)(c->bytes + c->header->ops);
+
+	while (op->code != code)
+		op++;
+	return op;
+}
+
+static void expect_copy(struct copy *c, int refusal)
+{
+	const uint32_t crc = cats_shard_checksum(c->bytes, c->size);
+	struct cats_shard shard;
+	uint32_t where;
+
+	memcpy(c->bytes + offsetof(struct cats_shard_header, crc32), &crc, sizeof crc);
+	assert_string_equal(cats_refusal_name(cats_shard_open(&shard, c->bytes, c->size, &where)),
+			    cats_refusal_name(refusal));
+	free(c->bytes);
+}
+
+static void keep_lists(void **state)
+{
+	struct pair p;
+	uint16_t *kept;
+
+	(void)state;
+	open_pair(&p);
+	for (int change = -1; change <= 1; change++) {
+		struct copy c = copy_of(&p);
+		uint32_t site = 0;
+
+		while (c.sites[site].kept < 2 || c.sites[site].kept_list == 0)
+			site++;
+		kept = (uint16_t *)(void *)(c.bytes + c.sites[site].kept_list);
+		if (change == 0)
+			kept[1] = kept[0];
+		else if (change > 0)
+			kept[c.sites[site].kept - 1U] = UINT16_MAX;
+		expect_copy(&c, change < 0 ? 0 : CATS_REFUSED_SHARD_KEPT);
+	}
+	close_pair(&p);
+}
+
+/* What an op makes lies where its scratch is: two ranges next to each other in the list of them. */
+static void overlaps(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p);
+	struct copy c = copy_of(&p);
+	struct cats_op *op = find_op(&c, CATS_OP_EMBED);
+
+	op->embed.residual = op->embed.scratch;
+	expect_copy(&c, CATS_REFUSED_SHARD_OP_OVERLAP);
+	close_pair(&p);
+}
+
+/* A row of the input has padding: no window reaches into it. */
+static void windows(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p);
+	struct copy c = copy_of(&p);
+	struct cats_op *op = find_op(&c, CATS_OP_EMBED);
+
+	assert_int_equal(op->embed.window_rows, 1);
+	assert_int_equal(op->embed.window_columns, c.sites[0].columns);
+	assert_true(c.sites[0].stride > c.sites[0].columns);
+	op->embed.window_columns++;
+	op->embed.columns++;
+	expect_copy(&c, CATS_REFUSED_SHARD_OP_FIELD);
+	close_pair(&p);
+}
+
 static void every_truncation_and_flip(void **state)
 {
 	struct pair p;
@@ -376,13 +474,11 @@ int main(void)
 {
 	const char *text = getenv("CATS_TEST_SEED");
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arenas),
-		cmocka_unit_test(identities),
-		cmocka_unit_test(headers),
-		cmocka_unit_test(times_of_gathers),
-		cmocka_unit_test(every_truncation_and_flip),
-		cmocka_unit_test(packets),
-		cmocka_unit_test(flips_with_a_right_checksum),
+		cmocka_unit_test(arenas),     cmocka_unit_test(identities),
+		cmocka_unit_test(headers),    cmocka_unit_test(times_of_gathers),
+		cmocka_unit_test(keep_lists), cmocka_unit_test(overlaps),
+		cmocka_unit_test(windows),    cmocka_unit_test(every_truncation_and_flip),
+		cmocka_unit_test(packets),    cmocka_unit_test(flips_with_a_right_checksum),
 		cmocka_unit_test(calls),
 	};
 

@@ -210,6 +210,29 @@ static void nodes_may_vanish_return_or_stand_still(void **state)
 	strike_stage(&s);
 }
 
+/* A sink that dies before it takes part has no result of this inference, and none of the one before. */
+static void a_dead_sink_has_no_older_result(void **state)
+{
+	struct fixture_case of = *case_named("class token, ReLU");
+	struct cats_fault fault = {.inference = 1, .node = 2, .kind = CATS_FAULT_KILL};
+	struct stage s = {.options = {.faults = &fault, .fault_count = 1}};
+	struct cats_play_report report;
+	int32_t value;
+
+	(void)state;
+	of.sink = fault.node;
+	raise_stage(&s, &of);
+	report = infer(&s);
+	assert_right(&s, &report);
+	for (int i = 0; i < 2; i++) {
+		report = infer(&s);
+		assert_int_equal(cats_node_result(&value, report.sink, 0, 0), CATS_REFUSED_CALL_NOT_DONE);
+		assert_true(cats_node_class(report.sink) < 0);
+		assert_int_equal(report.latency, report.end - report.start);
+	}
+	strike_stage(&s);
+}
+
 /* Turns the bits of all that belongs to a node, or turns them back. */
 static void invert(const struct cats_somegather_memory *memory)
 {
@@ -299,6 +322,7 @@ int main(void)
 		cmocka_unit_test(any_frame_may_be_lost),
 		cmocka_unit_test(heavy_loss_ends_and_passes),
 		cmocka_unit_test(nodes_may_vanish_return_or_stand_still),
+		cmocka_unit_test(a_dead_sink_has_no_older_result),
 		cmocka_unit_test(nodes_know_each_other_by_radio_only),
 		cmocka_unit_test(a_seed_fixes_the_run),
 	};
