@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/partition.h"
 #include "core/random.h"
 #include "tests/cmocka.h"
 #include "tests/sim/fixture.h"
@@ -470,6 +471,36 @@ static void calls(void **state)
 	close_pair(&p);
 }
 
+/* A program that ends before the result's gather, which no plan has: what another site lost is not read as the result's
+ * loss, whose receipts are elsewhere and of another size. */
+static void result_without_its_gather(void **state)
+{
+	struct pair p;
+	struct cats_node node;
+	int32_t value;
+
+	(void)state;
+	open_pair(&p);
+	struct cats_shard_header *h = (struct cats_shard_header *)(void *)p.shards.bytes[0];
+	struct cats_op *op = (struct cats_op *)(void *)(p.shards.bytes[0] + h->ops);
+	const uint32_t last = h->site_count - 1U, other = 1;
+	const struct cats_node_config config = config_of(&p, 0);
+
+	while (op->code != CATS_OP_GATHER || op->site != last - 1U)
+		op++;
+	op[1] = (struct cats_op){.code = CATS_OP_END, .site = CATS_NO_SITE};
+	h->op_count = (uint16_t)(op + 2 - (struct cats_op *)(void *)(p.shards.bytes[0] + h->ops));
+	h->crc32 = cats_shard_checksum(p.shards.bytes[0], p.shards.sizes[0]);
+	assert_int_equal(cats_node_init(&node, &config, NULL), 0);
+	memset(config.arena, 0, config.arena_bytes);
+	run_through(&node, &p.fixture);
+	assert_int_equal(node.losses.site, last - 1U);
+	assert_true((node.losses.senders >> other & 1U) != 0);
+	assert_int_equal(cats_node_result(&value, &node, 0, cats_partition_run(h->outputs, h->devices, other).first),
+			 1);
+	close_pair(&p);
+}
+
 int main(void)
 {
 	const char *text = getenv("CATS_TEST_SEED");
@@ -479,7 +510,7 @@ int main(void)
 		cmocka_unit_test(keep_lists), cmocka_unit_test(overlaps),
 		cmocka_unit_test(windows),    cmocka_unit_test(every_truncation_and_flip),
 		cmocka_unit_test(packets),    cmocka_unit_test(flips_with_a_right_checksum),
-		cmocka_unit_test(calls),
+		cmocka_unit_test(calls),      cmocka_unit_test(result_without_its_gather),
 	};
 
 	seed = text != NULL ? strtoull(text, NULL, 0) : 1;
