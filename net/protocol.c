@@ -244,6 +244,8 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 		wake = (int64_t)cats_net_wake_us(n) - ahead;
 	if ((int64_t)n->deadline_us < wake)
 		wake = n->deadline_us;
+	if (n->want_open && (int64_t)(n->open_at_us - n->base_us) - ahead < wake)
+		wake = (int64_t)(n->open_at_us - n->base_us) - ahead;
 	listen(a, n, now_us, n->base_us + (uint64_t)wake);
 	/* Before the first slot there is nothing to hear, but for a second opening after the first gather. */
 	const int64_t drift = cats_net_drift_us(now_us - n->synced_us);
@@ -256,14 +258,15 @@ static void act(struct cats_net_action *a, struct cats_net *n, uint64_t now_us)
 	}
 }
 
-/* The source opens the inference anew when someone that was there before did not answer to its first gather. */
+/* The source opens the inference anew when someone that was there before did not answer to its first gather. Not at
+ * once: a frame that began before that gather's deadline may still be on the air, and would cover all openings. */
 static void reopen(struct cats_net *n, uint64_t now_us)
 {
 	if (n->config.self != n->config.source || n->site != 1U || n->reopened || n->phase != CATS_NET_PHASE_GATHER ||
 	    (n->roster & missing(n)) == 0)
 		return;
 	n->want_open = n->reopened = n->new_epoch = true;
-	n->open_at_us = now_us;
+	n->open_at_us = now_us + (n->agreed ? 0 : cats_air_frame_us(CATS_AIR_LENGTH_MAX));
 }
 
 static void advance(struct cats_net *n, uint64_t now_us)
