@@ -126,7 +126,8 @@ enum cats_status m4_shape_make(struct cats_integer *model, struct cats_cut *cut,
 		.causal = shape->causal,
 		.pool = CATS_POOL_MEAN,
 	};
-	const struct cats_cut_options options = {.devices = shape->devices};
+	/* Gathers wait, so that each op is counted by itself. */
+	const struct cats_cut_options options = {.devices = shape->devices, .apart = true};
 	enum cats_status status = cats_config_check(&config, shape->name, error);
 
 	if (status == CATS_OK)
