@@ -16,7 +16,7 @@ struct arguments {
 	const char *model, *out, *calibrate;
 	const struct cats_target_limits *limits;
 	uint32_t devices, payload;
-	bool sink_all, force, apart;
+	bool sink_all, force, without_overlap;
 	uint64_t samples;
 	double loss;
 };
@@ -90,7 +90,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case OPT_OVERLAP:
 		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
 			argp_error(state, "--overlap: \"%s\" is neither on nor off", text);
-		a->apart = strcmp(text, "off") == 0;
+		a->without_overlap = strcmp(text, "off") == 0;
 		return 0;
 	case OPT_FORCE:
 		a->force = true;
@@ -181,7 +181,7 @@ static enum cats_status run(struct cats_plan_facts *facts, char advice[CATS_FIT_
 			.target = a->limits->target,
 			.sink = a->sink_all ? CATS_SINK_ALL : 0,
 			.payload_max = a->payload,
-			.apart = a->apart},
+			.without_overlap = a->without_overlap},
 		.replace = a->force,
 		.progress = show_devices,
 		.context = (void *)(uintptr_t)a,

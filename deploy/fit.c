@@ -34,7 +34,7 @@ uint32_t cats_fit_devices(const struct cats_plan_facts *facts, const struct cats
 		.source = facts->source,
 		.sink = facts->sink,
 		.payload_max = facts->payload_max,
-		.apart = facts->apart,
+		.without_overlap = facts->without_overlap,
 	};
 
 	if (cats_integer_prunes(m))

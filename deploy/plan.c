@@ -204,7 +204,7 @@ static enum cats_status write_files(struct cats_plan_facts *facts, const char *d
 		.source = request->cut.source,
 		.sink = request->cut.sink,
 		.payload_max = request->cut.payload_max != 0 ? request->cut.payload_max : CATS_PAYLOAD_MAX,
-		.apart = request->cut.apart,
+		.without_overlap = request->cut.without_overlap,
 		.calibration = request->calibration,
 	};
 	status = write_shards(facts, draft, m, request, error);
@@ -312,7 +312,7 @@ static enum cats_status check_integer(const struct cats_plan *plan, const char *
 		.source = f->source,
 		.sink = f->sink,
 		.payload_max = f->payload_max,
-		.apart = f->apart,
+		.without_overlap = f->without_overlap,
 	};
 
 	if (plan->integer.id != f->model_id)

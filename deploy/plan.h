@@ -41,7 +41,7 @@ struct cats_plan_facts {
 	const struct cats_target_limits *limits;
 	uint64_t model_id, plan_id;
 	uint32_t device_count, source, sink, payload_max;
-	bool apart; /* struct cats_cut_options */
+	bool without_overlap; /* struct cats_cut_options */
 	struct cats_plan_device devices[CATS_DEVICES_MAX];
 	uint64_t excess_flash_bytes, excess_ram_bytes; /* of the largest device over what the target has; 0: it fits */
 	uint64_t parameters, macs, air_bytes; /* of all devices; air_bytes of one inference, headers included */

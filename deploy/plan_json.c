@@ -98,7 +98,7 @@ char *cats_plan_facts_format(const struct cats_plan_facts *f)
 	else
 		add_number(object, "sink", f->sink);
 	add_number(object, "payload_max", f->payload_max);
-	cJSON_AddBoolToObject(object, "overlap", !f->apart);
+	cJSON_AddBoolToObject(object, "overlap", !f->without_overlap);
 	cJSON_AddBoolToObject(object, "fits", cats_plan_fits(f));
 	add_limits(object, f);
 	add_number(object, "parameters", f->parameters);
@@ -205,7 +205,7 @@ static void read_all(struct reading *r, struct cats_plan_facts *out, const cJSON
 	out->payload_max = (uint32_t)number(r, object, "payload_max", CATS_PAYLOAD_MAX);
 	if (!cJSON_IsBool(overlap))
 		refuse(r, "overlap", "is neither true nor false");
-	out->apart = !cJSON_IsTrue(overlap);
+	out->without_overlap = !cJSON_IsTrue(overlap);
 	read_devices(r, out, object);
 	out->source = (uint32_t)number(r, object, "source", out->device_count - 1U);
 	if (cJSON_IsString(sink) && strcmp(sink->valuestring, "all") == 0)

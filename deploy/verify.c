@@ -156,7 +156,7 @@ static enum cats_status compare_shards(struct cats_verify_result *out, const str
 			.source = plan->facts.source,
 			.sink = plan->facts.sink,
 			.payload_max = plan->facts.payload_max,
-			.apart = plan->facts.apart},
+			.without_overlap = plan->facts.without_overlap},
 	};
 	struct cats_plan_facts facts = {0};
 	struct cats_shards fresh;

@@ -119,7 +119,7 @@ static void add_slack(cJSON *object, const struct cats_said_slack *s)
 		if (s->least_us[i] != INT32_MAX)
 			cJSON_AddNumberToObject(least, cats_slack_names[i], s->least_us[i]);
 	cJSON_AddNumberToObject(object, "missed_transmissions", s->missed);
-	cJSON_AddNumberToObject(object, "unready_gathers", s->unready);
+	cJSON_AddNumberToObject(object, "unready", s->unready);
 }
 
 static cJSON *describe(const struct cats_emulation_result *r, const struct arguments *a)

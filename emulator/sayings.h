@@ -31,7 +31,8 @@ enum cats_slack {
 };
 struct cats_said_slack {
 	int32_t least_us[CATS_SLACKS];
-	uint32_t missed, unready; /* transmissions armed too late, gathers that began before the node was ready */
+	uint32_t missed;  /* transmissions armed too late */
+	uint32_t unready; /* gathers that began before the node was ready, packets not computed for their slot */
 };
 extern const char *const cats_slack_names[CATS_SLACKS]; /* as the firmware says */
 

@@ -430,7 +430,7 @@ static void add_open(struct cut *cut, uint32_t site)
 	const struct view *view = &cut->views[site];
 	uint32_t at;
 
-	if (cut->options.apart || cut->D == 1 || view->tokens == 1 || view->senders[cut->j].count == 0)
+	if (cut->options.without_overlap || cut->D == 1 || view->tokens == 1 || view->senders[cut->j].count == 0)
 		return;
 	at = add_op(cut, (struct cats_op){.code = CATS_OP_OPEN, .site = (uint16_t)site});
 	use(cut, view->buffer, at);
@@ -904,8 +904,8 @@ static struct cats_cut_options with_defaults(const struct cats_cut_options *opti
 uint64_t cats_plan_id(const struct cats_integer *m, const struct cats_cut_options *options)
 {
 	const struct cats_cut_options o = with_defaults(options);
-	const uint32_t words[] = {CATS_SHARD_VERSION, o.devices, (uint32_t)o.target, o.source, o.sink,
-				  o.payload_max,      o.apart};
+	const uint32_t words[] = {CATS_SHARD_VERSION, o.devices,        (uint32_t)o.target, o.source, o.sink,
+				  o.payload_max,      o.without_overlap};
 	uint64_t hash = cats_fnv1a(CATS_FNV_START, &m->id, sizeof m->id);
 
 	hash = cats_fnv1a(hash, words, sizeof words);

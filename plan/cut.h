@@ -14,7 +14,7 @@ struct cats_cut_options {
 	uint32_t source;
 	uint32_t sink;        /* a device or CATS_SINK_ALL */
 	uint32_t payload_max; /* 0 means CATS_PAYLOAD_MAX */
-	bool apart;           /* no gather opens before all that is sent is computed */
+	bool without_overlap; /* no gather opens before all that is sent is computed */
 };
 
 /* What one device gets. */

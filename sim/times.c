@@ -24,8 +24,9 @@ struct measurement {
 	struct slots *slots; /* [sites] */
 };
 
-/* Of a site: when what is sent. */
+/* Of a site: when what is sent, and how long it may take. */
 struct slots {
+	uint32_t deadline_us;
 	struct cats_net_layout layout;
 	struct cats_net_slot_time times[CATS_NET_PACKETS_MAX];
 };
@@ -141,17 +142,17 @@ static struct cats_shard_site *sites_of(struct cats_shards *shards, uint32_t j)
 }
 
 /* What the protocol makes of a site; false when it cannot carry it. */
-static bool describe(struct cats_net_site *described, struct slots *slots, const struct cats_shard *first,
-		     uint32_t site)
+static bool describe(struct slots *slots, const struct cats_shard *first, uint32_t site)
 {
 	const uint32_t devices = first->header->devices;
+	struct cats_net_site described = {0};
 
-	*described = (struct cats_net_site){0};
-	if (!cats_net_site_of_shard(described, first, (uint16_t)site) ||
-	    !cats_net_layout_of(&slots->layout, described, devices))
+	if (!cats_net_site_of_shard(&described, first, (uint16_t)site) ||
+	    !cats_net_layout_of(&slots->layout, &described, devices))
 		return false;
-	described->deadline_us = 0;
-	cats_net_slot_times(slots->times, &slots->layout, described, devices);
+	described.deadline_us = 0;
+	slots->deadline_us = cats_net_site_deadline_us(&described, devices);
+	cats_net_slot_times(slots->times, &slots->layout, &described, devices);
 	return true;
 }
 
@@ -193,7 +194,6 @@ static enum cats_status write_times(struct measurement *m, struct cats_shards *s
 				    const struct cats_kernels *kernels, struct cats_error *error)
 {
 	const uint32_t site_count = cats_shards_header(shards, 0)->site_count;
-	struct cats_net_site site;
 	struct cats_shard first;
 	enum cats_status status;
 	uint32_t where;
@@ -201,15 +201,13 @@ static enum cats_status write_times(struct measurement *m, struct cats_shards *s
 	if (cats_shard_open(&first, shards->bytes[0], shards->sizes[0], &where) != 0)
 		return cats_fail(error, CATS_ERR_MISMATCH, "%s: not a shard", shards->name);
 	for (uint32_t i = 0; i < site_count; i++)
-		if (!describe(&site, m->slots + i, &first, i)) {
+		if (!describe(m->slots + i, &first, i)) {
 			clear_times(shards, site_count);
 			return CATS_OK;
 		}
 	status = measure(m, shards, kernels, PLANNED_LOSS_Q32, error);
-	for (uint32_t i = 0; status == CATS_OK && i < site_count; i++) {
-		(void)describe(&site, m->slots + i, &first, i);
-		put_times(shards, i, m->begins_us[i], cats_net_site_deadline_us(&site, shards->devices));
-	}
+	for (uint32_t i = 0; status == CATS_OK && i < site_count; i++)
+		put_times(shards, i, m->begins_us[i], m->slots[i].deadline_us);
 	return status;
 }
 

@@ -127,7 +127,7 @@ enum cats_status m4_shape_make(struct cats_integer *model, struct cats_cut *cut,
 		.pool = CATS_POOL_MEAN,
 	};
 	/* Gathers wait, so that each op is counted by itself. */
-	const struct cats_cut_options options = {.devices = shape->devices, .apart = true};
+	const struct cats_cut_options options = {.devices = shape->devices, .without_overlap = true};
 	enum cats_status status = cats_config_check(&config, shape->name, error);
 
 	if (status == CATS_OK)

@@ -41,7 +41,7 @@ struct cats_station_news {
 	volatile uint32_t refused[CATS_STATION_REFUSALS];
 	volatile uint32_t missed;   /* transmissions for which it was too late */
 	volatile uint32_t late_us;  /* the most by which a turn began after the moment that the protocol had named */
-	volatile uint32_t least_us; /* the least from a transmission's arming to the last moment for that; UINT32_MAX */
+	volatile uint32_t least_us; /* from arming to the last moment for that, the least; UINT32_MAX: none */
 };
 
 struct cats_station_options {
@@ -56,8 +56,8 @@ bool cats_station_init(const struct cats_station_options *options);
 /* Listens from now on. */
 void cats_station_start(void);
 
-/* Thread mode. `opening` is the number of openings that it is at. */
-/* The gather of `site` is open, and the first `own` own packets are there. */
+/* Thread mode, which is at so many openings: the gather of `site` is open, and the first `own` of its packets are
+ * there. */
 void cats_station_ready(uint32_t opening, uint16_t site, uint32_t own);
 void cats_station_open(void); /* the source has an input */
 void cats_station_epoch_stored(uint32_t epoch);

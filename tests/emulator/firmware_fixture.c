@@ -2,6 +2,7 @@
 /* See firmware_fixture.h. */
 #include "tests/emulator/firmware_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,4 +232,18 @@ uint32_t firmware_symbol(const struct firmware *f, const char *name)
 	if (symbol == NULL)
 		fail_msg("the firmware has no symbol %s", name);
 	return symbol->address;
+}
+
+uint32_t firmware_epoch(const struct firmware *f)
+{
+	const char *found = NULL;
+	uint32_t epoch;
+
+	for (const char *line = strstr(f->log, "node: plan"); line != NULL; line = strstr(line + 1, "node: plan"))
+		found = line;
+	assert_non_null(found);
+	found = strstr(found, " epoch ");
+	assert_non_null(found);
+	assert_int_equal(sscanf(found, " epoch %u", &epoch), 1);
+	return epoch;
 }

@@ -50,4 +50,7 @@ bool firmware_says(const struct firmware *f, const char *text);
 
 uint32_t firmware_symbol(const struct firmware *f, const char *name);
 
+/* The node's epoch after its latest start, as it says. */
+uint32_t firmware_epoch(const struct firmware *f);
+
 #endif

@@ -110,21 +110,6 @@ static void find(uint64_t *first, uint64_t *last, const struct log *log, uint64_
 	firmware_close(&f);
 }
 
-/* The node's epoch after its latest start, as it says. */
-static uint32_t epoch_of(const struct firmware *f)
-{
-	const char *found = NULL;
-	uint32_t epoch;
-
-	for (const char *line = strstr(f->log, "node: plan"); line != NULL; line = strstr(line + 1, "node: plan"))
-		found = line;
-	assert_non_null(found);
-	found = strstr(found, " epoch ");
-	assert_non_null(found);
-	assert_int_equal(sscanf(found, " epoch %u", &epoch), 1);
-	return epoch;
-}
-
 /* The next epoch that the node opens is a new one, and its page holds that as any other. */
 static void go_on(struct firmware *f, uint32_t epoch)
 {
@@ -136,7 +121,7 @@ static void go_on(struct firmware *f, uint32_t epoch)
 	firmware_await(f, result, 1000 * FIRMWARE_MS);
 	cats_chip_reset(f->chip, CATS_RESET_POWER);
 	firmware_await(f, "node: plan", 1000 * FIRMWARE_MS);
-	assert_int_equal(epoch_of(f), epoch + 1U);
+	assert_int_equal(firmware_epoch(f), epoch + 1U);
 }
 
 /* The epoch that the node has afterwards. */
@@ -151,7 +136,7 @@ static uint32_t cut(const struct log *log, uint64_t after, uint64_t seed)
 	cats_chip_reset(f.chip, CATS_RESET_POWER);
 	firmware_await(&f, "reset by power", 100 * FIRMWARE_MS);
 	firmware_await(&f, "node: plan", 1000 * FIRMWARE_MS);
-	epoch = epoch_of(&f);
+	epoch = firmware_epoch(&f);
 	if (seed % 4U == 0)
 		go_on(&f, epoch);
 	firmware_close(&f);

@@ -359,21 +359,6 @@ static void a_loop_ends_by_the_watchdog(void **state)
 	firmware_close(&f);
 }
 
-/* The node's epoch after a boot, as it says. */
-static uint32_t epoch_of(const struct firmware *f)
-{
-	const char *line = f->log, *found = NULL;
-	uint32_t epoch;
-
-	for (line = strstr(f->log, "node: plan"); line != NULL; line = strstr(line + 1, "node: plan"))
-		found = line;
-	assert_non_null(found);
-	found = strstr(found, " epoch ");
-	assert_non_null(found);
-	assert_int_equal(sscanf(found, " epoch %u", &epoch), 1);
-	return epoch;
-}
-
 /* Lets the source open an inference, and cuts the power after so many instructions. */
 static void cut_after(struct firmware *f, uint64_t instructions)
 {
@@ -416,13 +401,13 @@ static void no_epoch_is_used_twice(void **state)
 	(void)state;
 	boot(&f, 0);
 	for (uint64_t cut = 50; cut < whole + 1000U; cut += whole / 50U, cuts++) {
-		const uint32_t before = epoch_of(&f);
+		const uint32_t before = firmware_epoch(&f);
 
 		f.frames = 0;
 		cut_after(&f, cut);
-		assert_in_range(epoch_of(&f), before, before + 1U);
-		assert_true(epoch_of(&f) == before + 1U || f.frames == 0);
-		stored += epoch_of(&f) - before;
+		assert_in_range(firmware_epoch(&f), before, before + 1U);
+		assert_true(firmware_epoch(&f) == before + 1U || f.frames == 0);
+		stored += firmware_epoch(&f) - before;
 	}
 	assert_in_range(stored, 5, cuts - 5U);
 	firmware_feed(&f);
@@ -443,7 +428,7 @@ static void an_epoch_that_is_not_written_is_not_used(void **state)
 	firmware_await(&f, "result epoch 1", 1000 * FIRMWARE_MS);
 	cats_chip_reset(f.chip, CATS_RESET_POWER);
 	firmware_await(&f, "node: plan", 1000 * FIRMWARE_MS);
-	assert_int_equal(epoch_of(&f), 1);
+	assert_int_equal(firmware_epoch(&f), 1);
 	firmware_close(&f);
 }
 

@@ -149,14 +149,14 @@ void fixture_close(struct fixture *f)
 }
 
 static void cut_shards(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target,
-		       bool apart)
+		       bool without_overlap)
 {
 	const struct cats_cut_options options = {
 		.devices = D,
 		.target = target,
 		.sink = f->of->sink,
 		.payload_max = f->of->payload_max,
-		.apart = apart,
+		.without_overlap = without_overlap,
 	};
 	uint8_t *blobs[CATS_DEVICES_MAX];
 	size_t sizes[CATS_DEVICES_MAX];
@@ -178,7 +178,8 @@ void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D
 	cut_shards(out, f, D, target, false);
 }
 
-void fixture_shards_apart(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target)
+void fixture_shards_without_overlap(struct cats_shards *out, const struct fixture *f, uint32_t D,
+				    enum cats_target target)
 {
 	cut_shards(out, f, D, target, true);
 }

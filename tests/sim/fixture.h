@@ -32,7 +32,8 @@ void fixture_close(struct fixture *f);
 
 /* The shards for D devices; and of a plan whose gathers wait until all is computed. */
 void fixture_shards(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target);
-void fixture_shards_apart(struct cats_shards *out, const struct fixture *f, uint32_t D, enum cats_target target);
+void fixture_shards_without_overlap(struct cats_shards *out, const struct fixture *f, uint32_t D,
+				    enum cats_target target);
 
 /* The reference's result for D devices, with what `loss` drops in inference `number`. */
 void fixture_reference(struct cats_trace *out, const struct fixture *f, uint32_t D, const struct cats_loss *loss,

@@ -65,7 +65,7 @@ static void computation_is_what_was_measured(void **state)
 
 	(void)state;
 	open_fixture(&f, "RMS, class token, GELU");
-	fixture_shards_apart(&shards, &f, 2, CATS_TARGET_NRF52840);
+	fixture_shards_without_overlap(&shards, &f, 2, CATS_TARGET_NRF52840);
 	assert_int_equal(cats_shards_header(&shards, 0)->site_count, 11);
 	assert_int_equal(
 		cats_times_measure(cycles, &shards, cats_play_kernels(CATS_TARGET_NRF52840), UINT64_C(1) << 29, NULL),
@@ -90,16 +90,16 @@ static void overlap_is_never_later(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < fixture_case_count; i++) {
-		struct cats_shards overlap, apart;
+		struct cats_shards overlap, without_overlap;
 		uint64_t with_us = 0, without_us = 0;
 		struct fixture f;
 
 		fixture_open(&f, fixture_cases + i, SEED);
 		fixture_shards(&overlap, &f, f.of->config.devices, CATS_TARGET_NRF52840);
-		fixture_shards_apart(&apart, &f, f.of->config.devices, CATS_TARGET_NRF52840);
+		fixture_shards_without_overlap(&without_overlap, &f, f.of->config.devices, CATS_TARGET_NRF52840);
 		for (uint32_t site = 0; site < cats_shards_header(&overlap, 0)->site_count; site++) {
 			const struct cats_shard_site *with = sites_of(&overlap, 0) + site;
-			const struct cats_shard_site *without = sites_of(&apart, 0) + site;
+			const struct cats_shard_site *without = sites_of(&without_overlap, 0) + site;
 
 			assert_in_range(with->compute_us, 1, without->compute_us + OPEN_US);
 			assert_int_equal(with->deadline_us, without->deadline_us);
@@ -111,7 +111,7 @@ static void overlap_is_never_later(void **state)
 		else
 			assert_int_equal(with_us, without_us);
 		cats_shards_free(&overlap);
-		cats_shards_free(&apart);
+		cats_shards_free(&without_overlap);
 		fixture_close(&f);
 	}
 }
